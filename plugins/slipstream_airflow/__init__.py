@@ -1,0 +1,1 @@
+"""What Airflow sees of Slipstream: hooks, operators, sensors, triggers, links and pages; thin, no ML logic."""
