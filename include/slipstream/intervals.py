@@ -24,7 +24,7 @@ def utc(value: str | date | datetime) -> datetime:
             message = f"Wanted a date or time such as 2013-01-31 or 2013-01-31T06:00Z, found {value!r}."
             raise DefinitionError(message) from error
     if not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - made aware just below
+        value = datetime(value.year, value.month, value.day)
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 

@@ -36,9 +36,13 @@ class Settings(BaseSettings):
     definitions: Path = Field(default=Path(), description="Definition folders. Default: <project>/include.")
     lake: str = Field(default="", description="Root of the lake, a folder or s3://bucket/prefix. Default: <home>/lake.")
     landing: str = Field(default="", description="Root that file sources read from. Default: <home>/landing.")
-    staging: str = Field(default="", description="Scratch between tasks; shared by all workers. Default: <lake>/_staging.")
+    staging: str = Field(
+        default="", description="Scratch between tasks; shared by all workers. Default: <lake>/_staging."
+    )
     reports: str = Field(default="", description="Where HTML reports are kept. Default: <lake>/_reports.")
-    mlflow_tracking_uri: str = Field(default="", description="The MLflow server. Default: what `slipstream up` started.")
+    mlflow_tracking_uri: str = Field(
+        default="", description="The MLflow server. Default: what `slipstream up` started."
+    )
     memory_limit: int = Field(default_factory=_half_of_memory, gt=0, description="Bytes that SQL may hold in memory.")
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1, gt=0, description="Threads that SQL may use.")
     max_line_bytes: int = Field(default=1_000_000, gt=0, description="A longer line of a text file is quarantined.")

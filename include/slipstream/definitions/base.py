@@ -1,0 +1,136 @@
+"""What all definitions share: strict frozen models, names, durations, cron schedules, digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PrivateAttr,
+    WithJsonSchema,
+)
+
+from slipstream.intervals import Schedule, duration, iso, utc
+
+
+def _cron(value: str) -> str:
+    from slipstream.errors import DefinitionError
+
+    try:
+        Schedule(value)
+    except DefinitionError as error:
+        raise ValueError(str(error)) from error
+    return value
+
+
+def _moment(value: Any) -> datetime:
+    from slipstream.errors import DefinitionError
+
+    try:
+        return utc(value)
+    except (DefinitionError, AttributeError) as error:
+        message = f"Wanted a date or time such as 2013-01-31, found {value!r}."
+        raise ValueError(message) from error
+
+
+def spell_duration(value: timedelta) -> str:
+    """Return a duration in the shortest spelling that ``duration`` reads back: ``36h``, ``14d``, ``90s``."""
+    micros = round(value.total_seconds() * 1_000_000)
+    for unit, size in (("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000)):
+        if micros % size == 0:
+            return f"{micros // size}{unit}"
+    return f"{micros}us"
+
+
+Name = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="Lower-case letters, digits and _, letter first.")
+]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(duration),
+    PlainSerializer(spell_duration, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["36h", "14d", "1d12h"]}),
+]
+Cron = Annotated[str, AfterValidator(_cron), Field(examples=["0 0 * * *"], description="Five fields, in UTC.")]
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    PlainSerializer(iso, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2013-01-01"]}),
+]
+
+
+class Strict(BaseModel):
+    """A frozen model that knows every key it may have."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, validate_default=False)
+
+
+class Definition(Strict):
+    """A named folder of a definitions root."""
+
+    kind: ClassVar[str]
+    file_name: ClassVar[str]
+    not_in_digest: ClassVar[frozenset[str]] = frozenset({"description", "purpose", "owner"})
+
+    name: Name
+    owner: str = Field(default="data", min_length=1, description="Who answers for it; Airflow shows it.")
+
+    _folder: Path = PrivateAttr(default=Path())
+    _files: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    def text(self, file: str) -> str:
+        """Return the text of a file in the definition's folder, read once."""
+        from slipstream.errors import DefinitionError
+
+        if file not in self._files:
+            path = (self._folder / file).resolve()
+            if not path.is_relative_to(self._folder.resolve()):
+                message = (
+                    f"{self.kind} {self.name!r} may only name files in its own folder {self._folder}; found {file!r}."
+                )
+                raise DefinitionError(message)
+            try:
+                self._files[file] = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                message = (
+                    f"{self.kind} {self.name!r} wants the file {file} in {self._folder}; it cannot be read: {error}."
+                )
+                raise DefinitionError(message) from error
+        return self._files[file]
+
+    @property
+    def digest_files(self) -> tuple[str, ...]:
+        """Files beside the YAML whose content changes what the definition makes."""
+        return ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of all that changes what the definition makes: not its prose, not its owner."""
+        content = {
+            "definition": _without(self.model_dump(mode="json"), self.not_in_digest),
+            "files": {file: self.text(file) for file in self.digest_files},
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _without(value: Any, names: frozenset[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without(item, names) for key, item in value.items() if key not in names}
+    if isinstance(value, list):
+        return [_without(item, names) for item in value]
+    return value

@@ -1,0 +1,45 @@
+"""The checks that ``gate:`` in model.yaml may name, with their settings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from slipstream.definitions.base import Duration, Strict
+from slipstream.intervals import duration
+
+Loss = Literal["log_loss", "brier", "absolute_error", "squared_error"]
+CLASSIFICATION_LOSSES = ("log_loss", "brier")
+REGRESSION_LOSSES = ("absolute_error", "squared_error")
+
+
+class BaselineCheck(Strict):
+    """The challenger beats a constant: the class prior, or the median, of its own training labels."""
+
+    check: Literal["baseline"]
+    metric: Loss | None = Field(default=None, description="Per-row loss. Default: log_loss, or absolute_error.")
+    min_gain: float = 0.0
+
+
+class MetricGainCheck(Strict):
+    """The challenger's per-row loss is lower than the champion's on the same rows, resampled by blocks of time."""
+
+    check: Literal["metric_gain"]
+    metric: Loss | None = Field(default=None, description="Per-row loss. Default: log_loss, or absolute_error.")
+    mode: Literal["superiority", "non_inferiority"] = "superiority"
+    min_gain: float = Field(default=0.0, description="superiority: the lower bound must exceed it.")
+    margin: float = Field(default=0.0, ge=0, description="non_inferiority: the lower bound must exceed its negative.")
+    alpha: float = Field(default=0.05, gt=0, lt=0.5, description="One-sided level of the test.")
+    resamples: int = Field(default=10_000, ge=200)
+    block: Duration = duration("1d")
+
+    @model_validator(mode="after")
+    def _a_margin_is_for_non_inferiority(self) -> MetricGainCheck:
+        if self.mode == "non_inferiority" and self.margin <= 0:
+            message = "margin: non_inferiority wants a margin above 0; found 0. Say how much worse would still be fine."
+            raise ValueError(message)
+        return self
+
+
+GateCheck = Annotated[BaselineCheck | MetricGainCheck, Field(discriminator="check")]

@@ -1,0 +1,228 @@
+"""``model.yaml``: a model, from the rows that it predicts to the policy that retrains it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from slipstream.definitions.base import Cron, Definition, Duration, Moment, Name, Strict
+from slipstream.definitions.gate import (
+    CLASSIFICATION_LOSSES,
+    REGRESSION_LOSSES,
+    BaselineCheck,
+    GateCheck,
+    MetricGainCheck,
+)
+from slipstream.definitions.view import Input
+from slipstream.intervals import Schedule, duration
+
+Task = Literal["binary_classification", "regression"]
+
+
+def _view_feature(value: str) -> str:
+    view, colon, feature = value.partition(":")
+    if not (view and colon and feature):
+        message = f"Wanted view:feature such as airport_weather:wind_speed, found {value!r}."
+        raise ValueError(message)
+    return value
+
+
+FeatureName = Annotated[str, AfterValidator(_view_feature)]
+
+
+class Population(Strict):
+    """SQL that gives one row a prediction: the model's key, columns that name entities, and prediction_time."""
+
+    sql: str = "population.sql"
+    inputs: Mapping[Name, Input] = Field(min_length=1)
+
+
+class Label(Strict):
+    """SQL that gives the model's key, ``label`` and ``known_at``."""
+
+    sql: str = "label.sql"
+    inputs: Mapping[Name, Input] = Field(min_length=1)
+    maturity: Duration = Field(
+        description="So long after its prediction_time a row either has its label or never will."
+    )
+
+
+class Training(Strict):
+    """What a challenger is fitted on and which candidates compete."""
+
+    schedule: Cron | None = Field(
+        default=None, description="Regular trainings; none: only on a retrain signal or by hand."
+    )
+    window: Duration = timedelta(days=365)
+    validation_share: float = Field(default=0.2, gt=0, lt=1, description="The last part of the window, by time.")
+    min_rows: int = Field(default=500, ge=2)
+    refit: bool = Field(default=True, description="Refit the best candidate on training and validation rows together.")
+    candidates: Mapping[str, Sequence[Any]] = Field(default_factory=dict, description="A parameter grid.")
+
+    def grid(self) -> list[dict[str, Any]]:
+        """Every combination of the parameter grid, in the order of the file; one empty set where there is none."""
+        return [
+            dict(zip(self.candidates, values, strict=True)) for values in itertools.product(*self.candidates.values())
+        ]
+
+    @field_validator("candidates")
+    @classmethod
+    def _no_empty_axis(cls, value: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
+        for name, values in value.items():
+            if isinstance(values, str) or len(values) == 0:
+                message = f"{name}: wanted a list of at least one value, found {values!r}."
+                raise ValueError(message)
+        return value
+
+
+class Evaluation(Strict):
+    """The newest matured rows, which no version that is compared was trained on."""
+
+    window: Duration = timedelta(days=14)
+    min_rows: int = Field(default=500, ge=2)
+
+
+class Approval(Strict):
+    """Whether a person has to say yes between gate and promotion."""
+
+    required: bool = False
+    approvers: tuple[str, ...] = ()
+    timeout: Duration = timedelta(days=2)
+
+    @model_validator(mode="after")
+    def _somebody_may_approve(self) -> Approval:
+        if self.required and not self.approvers:
+            message = "approvers: an approval that is required wants at least one user name; found none."
+            raise ValueError(message)
+        return self
+
+
+class Scoring(Strict):
+    """When rows are scored: at the start of their interval (ahead of events) or after its end."""
+
+    schedule: Cron = "0 0 * * *"
+    at: Literal["start", "end"] = "end"
+
+
+class Monitoring(Strict):
+    """The window that is compared with the champion's reference sample, and the bounds of what is noise."""
+
+    schedule: Cron = "0 0 * * *"
+    window: Duration = timedelta(days=7)
+    sample: int = Field(
+        default=2000, ge=50, description="Rows a side that a report reads, chosen by a hash of the key."
+    )
+    min_rows: int = Field(default=200, ge=2)
+    drift_threshold: float = Field(default=0.2, gt=0, description="Effect size above which a feature has drifted.")
+    drift_share: float = Field(default=0.3, gt=0, le=1, description="Share of drifted features that is an alarm.")
+    performance_margin: float = Field(
+        default=0.1, gt=0, description="Relative loss above the reference that is an alarm."
+    )
+
+
+class Retraining(Strict):
+    """Which alarms retrain, and how often at most."""
+
+    reasons: tuple[Literal["drift", "performance", "schedule", "new_labels", "manual"], ...] = ("drift", "performance")
+    cooldown: Duration = timedelta(days=7)
+    min_new_labels: int = Field(default=1000, ge=0)
+
+
+class Model(Definition):
+    """``model.yaml``."""
+
+    kind: ClassVar[str] = "model"
+    file_name: ClassVar[str] = "model.yaml"
+
+    purpose: str = Field(min_length=1)
+    task: Task
+    start: Moment
+    key: tuple[str, ...] = Field(min_length=1)
+    population: Population
+    label: Label
+    features: tuple[FeatureName, ...] = Field(min_length=1)
+    keys: Mapping[str, Mapping[str, str]] = Field(
+        default_factory=dict, description="view: {its entity column: the population's column}, where names differ."
+    )
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    seed: int = Field(ge=0, le=2**32 - 1)
+    gate: tuple[GateCheck, ...] = Field(min_length=1)
+    approval: Approval = Approval()
+    scoring: Scoring = Scoring()
+    monitoring: Monitoring = Monitoring()
+    retraining: Retraining = Retraining()
+
+    @property
+    def table(self) -> str:
+        return f"predictions/{self.name}"
+
+    @property
+    def monitoring_table(self) -> str:
+        return f"monitoring/{self.name}"
+
+    @property
+    def cron(self) -> Schedule:
+        """The schedule of its predictions."""
+        return Schedule(self.scoring.schedule)
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Names of the views that it uses, in the order of first use."""
+        return tuple(dict.fromkeys(feature.partition(":")[0] for feature in self.features))
+
+    def features_of(self, view: str) -> dict[str, str]:
+        """Output column to feature name, for one view: ``{"weather__wind": "wind"}``."""
+        names = (feature.partition(":") for feature in self.features)
+        return {f"{owner}__{name}": name for owner, _, name in names if owner == view}
+
+    @property
+    def feature_columns(self) -> list[str]:
+        """What an estimator sees, in the order of model.yaml: ``view__feature``."""
+        return [feature.replace(":", "__") for feature in self.features]
+
+    @property
+    def default_loss(self) -> str:
+        return "log_loss" if self.task == "binary_classification" else "absolute_error"
+
+    @property
+    def digest_files(self) -> tuple[str, ...]:
+        return (self.population.sql, self.label.sql, "estimator.py")
+
+    @property
+    def training_digest(self) -> str:
+        """SHA-256 of all that changes what training makes: not the gate, approval, scoring or monitoring."""
+        import hashlib
+        import json
+
+        names = ("task", "key", "population", "label", "features", "keys", "training", "evaluation", "seed")
+        dumped = self.model_dump(mode="json")
+        dumped["training"] = {k: v for k, v in dumped["training"].items() if k != "schedule"}
+        content = [{name: dumped[name] for name in names}, {file: self.text(file) for file in self.digest_files}]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @model_validator(mode="after")
+    def _losses_fit_the_task(self) -> Model:
+        allowed = CLASSIFICATION_LOSSES if self.task == "binary_classification" else REGRESSION_LOSSES
+        for position, check in enumerate(self.gate):
+            if isinstance(check, BaselineCheck | MetricGainCheck) and check.metric not in (None, *allowed):
+                message = (
+                    f"gate.{position}.metric: wanted one of {list(allowed)} for {self.task}, found {check.metric!r}."
+                )
+                raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _features_are_named_once(self) -> Model:
+        twice = sorted({name for name in self.features if self.features.count(name) > 1})
+        if twice:
+            message = f"features: {twice} stand there twice; name each once."
+            raise ValueError(message)
+        if self.evaluation.window <= duration(0):
+            message = "evaluation.window: wanted more than 0."
+            raise ValueError(message)
+        return self
