@@ -1,0 +1,7 @@
+SELECT
+    tailnum,
+    event_time,
+    known_at,
+    year AS built,
+    seats::DOUBLE AS seats
+FROM planes
