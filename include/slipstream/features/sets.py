@@ -1,0 +1,297 @@
+"""Training sets and scoring sets, from one function: a population, its features as known then, and its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from slipstream.errors import SchemaError
+from slipstream.features.inputs import (
+    Needed,
+    due_time,
+    empty_table,
+    finished,
+    label_inputs,
+    merge,
+    model_inputs,
+    open_inputs,
+    pin,
+    require,
+)
+from slipstream.features.population import TIME_COLUMN, population_batches, population_columns, scoring_intervals
+from slipstream.intervals import Interval, iso
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from slipstream.definitions import Definitions, Model, View
+    from slipstream.features.pointintime import PreparedView
+    from slipstream.lake import Lake
+    from slipstream.settings import Settings
+
+LABEL, LABEL_KNOWN_AT = "label", "label_known_at"
+# Sorts before every other name, so that among rows that became visible together the later known one counts.
+_KNOWN_FIRST = " known_at"
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Rows of a model, ordered by prediction_time and key, with what they were read from.
+
+    Attributes:
+        rows: Key, the population's other columns, prediction_time (UTC), a column ``view__feature`` a feature, and
+            with labels also ``label`` and ``label_known_at``.
+        versions: Table to the Delta version that was read.
+        digest: Of the rows, whatever their order.
+    """
+
+    rows: pa.Table
+    versions: Mapping[str, int]
+    digest: str
+
+
+def population_set(
+    model: Model,
+    start: datetime,
+    end: datetime,
+    *,
+    definitions: Definitions,
+    lake: Lake,
+    settings: Settings,
+    as_of: datetime | None = None,
+    versions: Mapping[str, int] | None = None,
+    labels: bool = False,
+) -> FeatureSet:
+    """Return every prediction of ``model`` with ``prediction_time`` in ``[start, end)`` (UTC), with its features.
+
+    Args:
+        as_of: With labels, the time (UTC) at which the set is made: rows that are not mature by then, and labels that
+            were not known by then, are left out.
+        versions: Read these table versions instead of the newest: the set comes out as it did then.
+        labels: Add ``label`` and keep only rows that have one.
+
+    Raises:
+        IncompleteError: An interval that is needed is not in the lake; the message names the backfill that makes it.
+        DefinitionError, SchemaError: The SQL does not give what it must.
+    """
+    import pyarrow as pa
+
+    from slipstream.lake import digest_rows
+
+    if labels and as_of is None:
+        message = "A set with labels wants as_of, the time at which it is made."
+        raise ValueError(message)
+    end = min(end, as_of - model.label.maturity) if labels and as_of else end
+    needed = set_inputs(model, start, end, definitions=definitions, as_of=as_of if labels else None)
+    pinned = dict(versions) if versions is not None else pin(lake, needed)
+    require(lake, needed, who=f"Model {model.name!r} from {iso(start)} to {iso(end)}", versions=pinned)
+    source = {"definitions": definitions, "lake": lake, "settings": settings, "versions": pinned}
+    batches = list(_joined(model, start, end, prepare_views(model, start, end, **source), **source))
+    rows = pa.Table.from_batches(batches) if batches else empty_set(model, definitions)
+    if labels and as_of:
+        rows = _labelled(model, rows, start, end, as_of, **source)
+    rows = rows.sort_by([(TIME_COLUMN, "ascending"), *((name, "ascending") for name in model.key)]).combine_chunks()
+    return FeatureSet(rows, pinned, digest_rows(rows).hex)
+
+
+def feature_batches(
+    model: Model,
+    interval: Interval,
+    *,
+    definitions: Definitions,
+    lake: Lake,
+    settings: Settings,
+    versions: Mapping[str, int],
+) -> Iterator[pa.RecordBatch]:
+    """Yield the predictions of one interval with their features, at most ``settings.chunk_rows`` rows at a time."""
+    source = {"definitions": definitions, "lake": lake, "settings": settings, "versions": versions}
+    prepared = prepare_views(model, interval.start, interval.end, **source)
+    for batch in _joined(model, interval.start, interval.end, prepared, **source):
+        for start in range(0, batch.num_rows, settings.chunk_rows):
+            yield batch.slice(start, settings.chunk_rows)
+
+
+def set_inputs(
+    model: Model, start: datetime, end: datetime, *, definitions: Definitions, as_of: datetime | None = None
+) -> list[Needed]:
+    """Return what ``population_set`` reads for ``[start, end)``; with ``as_of``, also what its labels are made from."""
+    intervals = scoring_intervals(model, start, end)
+    if not intervals:
+        return []
+    needed = model_inputs(model, intervals[0], definitions=definitions, last=intervals[-1])
+    if as_of is not None:
+        needed += label_inputs(model, start, end, as_of, definitions=definitions)
+    return merge(needed)
+
+
+def prepare_views(
+    model: Model,
+    start: datetime,
+    end: datetime,
+    *,
+    definitions: Definitions,
+    lake: Lake,
+    settings: Settings,
+    versions: Mapping[str, int],
+) -> list[PreparedView]:
+    """Read and sort, once, the views of ``model`` as far as predictions in ``[start, end)`` can see them."""
+    intervals = scoring_intervals(model, start, end)
+    due = due_time(model, intervals[-1]) if intervals else start
+    first = intervals[0].start if intervals else start
+    return [
+        _prepare(model, definitions.view(name), first, due, definitions, lake, versions.get(f"features/{name}"))
+        for name in model.views
+    ]
+
+
+def _prepare(
+    model: Model, view: View, start: datetime, due: datetime, definitions: Definitions, lake: Lake, version: int | None
+) -> PreparedView:
+    from slipstream.features.pointintime import ViewRows, prepare
+
+    read = finished(definitions, view.table, start - view.ttl if view.ttl else None, due).intervals
+    if read and version is not None:
+        columns = [*view.entity, "event_time", "known_at", *model.features_of(view.name).values(), "interval_start"]
+        table = lake.table(view.table).read(
+            read[0].start, read[-1].end, columns=list(dict.fromkeys(columns)), version=version
+        )
+    else:
+        table = empty_table(definitions, view.table)
+    names = model.keys.get(view.name, {})
+    return prepare(
+        ViewRows(
+            name=view.name,
+            keys={names.get(key, key): key for key in view.entity},
+            rows=_as_visible(model, view, table),
+            features=model.features_of(view.name),
+            ttl=view.ttl,
+        )
+    )
+
+
+def _as_visible(model: Model, view: View, rows: pa.Table) -> pa.Table:
+    """Move ``known_at`` to the first prediction that could see the row.
+
+    A row is in the lake once its view's interval has ended. Scoring cannot see it earlier, however early it was known;
+    so training must not either.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    starts = pc.unique(rows["interval_start"]).to_pylist()
+    first = {start: _first_prediction(model, view.cron.next(start)) for start in starts}
+    encoded = rows["interval_start"].combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    seen = pa.array([first[start] for start in encoded.dictionary.to_pylist()], rows["known_at"].type)
+    visible = pc.max_element_wise(rows["known_at"], seen.take(encoded.indices))
+    known = rows["known_at"]
+    rows = rows.drop_columns(["interval_start"]).append_column(_KNOWN_FIRST, known)
+    return rows.set_column(rows.column_names.index("known_at"), "known_at", visible)
+
+
+def _first_prediction(model: Model, ended: datetime) -> datetime:
+    """Return the earliest prediction_time whose scoring run is due at or after ``ended``."""
+    if model.scoring.at == "start":
+        return ended
+    return model.cron.floor(ended - timedelta(microseconds=1))
+
+
+def _joined(
+    model: Model, start: datetime, end: datetime, views: Sequence[PreparedView], **source: Any
+) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    from slipstream.features.pointintime import join_batch
+
+    for batch in population_batches(model, start, end, **source):
+        joined = join_batch(pa.Table.from_batches([batch]), views)
+        ordered = joined.select([*batch.schema.names, *model.feature_columns]).combine_chunks()
+        yield from ordered.to_batches()
+
+
+def empty_set(model: Model, definitions: Definitions) -> pa.Table:
+    """Return no rows, with the columns of a set: keys are taken to be strings."""
+    import pyarrow as pa
+
+    fields = [pa.field(name, pa.string()) for name in population_columns(model, definitions) if name != TIME_COLUMN]
+    fields.append(pa.field(TIME_COLUMN, pa.timestamp("us", tz="UTC")))
+    for feature in model.features:
+        view, _, name = feature.partition(":")
+        fields.append(pa.field(f"{view}__{name}", definitions.view(view).features[name].arrow))
+    return pa.schema(fields).empty_table()
+
+
+def _labelled(
+    model: Model,
+    rows: pa.Table,
+    start: datetime,
+    end: datetime,
+    as_of: datetime,
+    *,
+    definitions: Definitions,
+    lake: Lake,
+    settings: Settings,
+    versions: Mapping[str, int],
+) -> pa.Table:
+    """Add the last label that was known at ``as_of`` to each row, and keep the rows that have one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from slipstream.engine import query
+    from slipstream.features.pointintime import ViewRows, point_in_time_join
+
+    due = min(end + model.label.maturity, as_of)
+    tables: dict[str, Any] = dict(
+        open_inputs(
+            model.label.inputs,
+            definitions=definitions,
+            lake=lake,
+            start=start,
+            due=due,
+            versions=versions,
+            known_by=as_of,
+        )
+    )
+    population = [name for name in rows.column_names if name not in model.feature_columns]
+    tables.setdefault("population", rows.select(population))
+    found = query(
+        model.text(model.label.sql),
+        tables=tables,
+        params={"interval_start": start, "interval_end": end},
+        settings=settings,
+    )
+    labels = _as_view_rows(model, found)
+    keys = {name: name for name in (*model.key, TIME_COLUMN) if name in labels.column_names}
+    view = ViewRows("label", keys, labels, {LABEL: LABEL, LABEL_KNOWN_AT: LABEL_KNOWN_AT})
+    moment = pa.array([as_of], pa.timestamp("us", tz="UTC")).take(pa.array([0] * rows.num_rows, pa.int64()))
+    joined = point_in_time_join(rows.append_column(" as_of", moment), [view], time=" as_of").drop_columns([" as_of"])
+    return joined.filter(pc.is_valid(joined[LABEL]))
+
+
+def _as_view_rows(model: Model, found: pa.Table) -> pa.Table:
+    import pyarrow as pa
+
+    where = f"The label of model {model.name!r}"
+    missing = [name for name in (*model.key, LABEL, "known_at") if name not in found.column_names]
+    if missing:
+        message = f"{where}: wanted the column(s) {', '.join(missing)}; the SQL gives {', '.join(found.column_names)}."
+        raise SchemaError(message)
+    try:
+        labels = found[LABEL].cast(pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        message = f"{where} must be a number or a boolean; found {found[LABEL].type}."
+        raise SchemaError(message) from error
+    names = [*model.key, *([TIME_COLUMN] if TIME_COLUMN in found.column_names else [])]
+    known = found["known_at"]
+    return pa.table(
+        {
+            **{name: found[name] for name in names},
+            "event_time": known,
+            "known_at": known,
+            LABEL: labels,
+            LABEL_KNOWN_AT: known,
+        }
+    )
