@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import DefinitionError
-from slipstream.features.inputs import due_time, finished, open_inputs
+from slipstream.features.inputs import due_time, empty_table, finished, open_inputs
 from slipstream.features.rows import conform, narrow, require_columns, require_times
 from slipstream.intervals import Interval, iso
 
@@ -35,6 +35,24 @@ def population_columns(model: Model, definitions: Definitions) -> list[str]:
     """Return the columns that the population's SQL must give: key, entity columns of the views, prediction_time."""
     entities = [model.keys.get(name, {}).get(key, key) for name in model.views for key in definitions.view(name).entity]
     return list(dict.fromkeys([*model.key, *entities, TIME_COLUMN]))
+
+
+def population_schema(
+    model: Model, *, definitions: Definitions, lake: Lake, versions: Mapping[str, int], settings: Settings
+) -> pa.Schema:
+    """Return the columns and types that the population's SQL gives over the tables at ``versions``."""
+    from slipstream.engine import describe
+
+    schemas = {
+        alias: lake.table(given.table).schema(versions[given.table])
+        if given.table in versions
+        else empty_table(definitions, given.table).schema
+        for alias, given in model.population.inputs.items()
+    }
+    bounds = {"interval_start": model.start, "interval_end": model.cron.next(model.start)}
+    found = describe(model.text(model.population.sql), schemas=schemas, params=bounds, settings=settings)
+    require_columns(found, population_columns(model, definitions), where=f"The population of model {model.name!r}")
+    return narrow(found)
 
 
 def population_batches(

@@ -20,7 +20,7 @@ from slipstream.features.inputs import (
     pin,
     require,
 )
-from slipstream.features.population import TIME_COLUMN, population_batches, population_columns, scoring_intervals
+from slipstream.features.population import TIME_COLUMN, population_batches, population_schema, scoring_intervals
 from slipstream.intervals import Interval, iso
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def population_set(
     require(lake, needed, who=f"Model {model.name!r} from {iso(start)} to {iso(end)}", versions=pinned)
     source = {"definitions": definitions, "lake": lake, "settings": settings, "versions": pinned}
     batches = list(_joined(model, start, end, prepare_views(model, start, end, **source), **source))
-    rows = pa.Table.from_batches(batches) if batches else empty_set(model, definitions)
+    rows = pa.Table.from_batches(batches) if batches else empty_set(model, **source)
     if labels and as_of:
         rows = _labelled(model, rows, start, end, as_of, **source)
     rows = rows.sort_by([(TIME_COLUMN, "ascending"), *((name, "ascending") for name in model.key)]).combine_chunks()
@@ -212,16 +212,17 @@ def _joined(
         yield from ordered.to_batches()
 
 
-def empty_set(model: Model, definitions: Definitions) -> pa.Table:
-    """Return no rows, with the columns of a set: keys are taken to be strings."""
+def empty_set(
+    model: Model, *, definitions: Definitions, lake: Lake, settings: Settings, versions: Mapping[str, int]
+) -> pa.Table:
+    """Return no rows, with the columns and types of a set."""
     import pyarrow as pa
 
-    fields = [pa.field(name, pa.string()) for name in population_columns(model, definitions) if name != TIME_COLUMN]
-    fields.append(pa.field(TIME_COLUMN, pa.timestamp("us", tz="UTC")))
+    schema = population_schema(model, definitions=definitions, lake=lake, settings=settings, versions=versions)
     for feature in model.features:
         view, _, name = feature.partition(":")
-        fields.append(pa.field(f"{view}__{name}", definitions.view(view).features[name].arrow))
-    return pa.schema(fields).empty_table()
+        schema = schema.append(pa.field(f"{view}__{name}", definitions.view(view).features[name].arrow))
+    return schema.empty_table()
 
 
 def _labelled(

@@ -1,0 +1,73 @@
+"""Rows on their way from one task to the next, where every worker can reach them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from slipstream.errors import FatalError
+from slipstream.lake.storage import Storage
+
+if TYPE_CHECKING:
+    from slipstream.settings import Settings
+
+
+class Scratch:
+    """Parquet files under the staging root, each written whole or not at all; writing one again replaces it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._storage = Storage(settings.staging, settings.storage_options())
+
+    def write(self, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+        """Write ``batches`` as ``name`` and return how many rows they had; holds one batch at a time."""
+        filesystem, path = self._storage.filesystem, self._storage.path(name)
+        self._storage.make_folder(path.rpartition("/")[0])
+        # On an object store a file appears when it is closed; in a folder, when it is renamed.
+        target = f"{path}.{uuid.uuid4().hex}" if self._storage.is_local else path
+        rows = 0
+        with pq.ParquetWriter(target, schema, filesystem=filesystem, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+                rows += batch.num_rows
+        if target != path:
+            filesystem.move(target, path)
+        return rows
+
+    def read(self, name: str) -> pa.Table:
+        """Return all rows of ``name``."""
+        return pq.read_table(self._existing(name), filesystem=self._storage.filesystem, partitioning=None)
+
+    def batches(self, name: str, rows: int = 65_536) -> pa.RecordBatchReader:
+        """Read ``name`` batch by batch."""
+        file = pq.ParquetFile(self._existing(name), filesystem=self._storage.filesystem)
+        return pa.RecordBatchReader.from_batches(file.schema_arrow, file.iter_batches(rows))
+
+    def remove(self, name: str) -> None:
+        """Remove ``name``, or everything below it; nothing happens where there is nothing."""
+        import pyarrow.fs as pafs
+
+        filesystem, path = self._storage.filesystem, self._storage.path(name)
+        kind = filesystem.get_file_info(path).type
+        if kind == pafs.FileType.File:
+            filesystem.delete_file(path)
+        elif kind == pafs.FileType.Directory:
+            filesystem.delete_dir(path)
+
+    def exists(self, name: str) -> bool:
+        import pyarrow.fs as pafs
+
+        kind = self._storage.filesystem.get_file_info(self._storage.path(name)).type
+        return bool(kind == pafs.FileType.File)
+
+    def _existing(self, name: str) -> str:
+        if not self.exists(name):
+            message = (
+                f"The rows that the task before left at {self._storage.uri(name)} are gone. Clear that task as well, "
+                "so that it makes them again."
+            )
+            raise FatalError(message)
+        return self._storage.path(name)

@@ -1,0 +1,173 @@
+"""One interval scored by one version: the champion at the moment the task began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from slipstream.errors import SchemaError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from slipstream.definitions import Definitions, Model
+    from slipstream.intervals import Interval
+    from slipstream.lake import Lake, Run
+    from slipstream.promotion.registry import LoadedModel
+    from slipstream.settings import Settings
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Predictions of one interval, scored and not yet published."""
+
+    model: str
+    interval: str
+    path: str
+    rows: int
+    model_version: str
+    versions: Mapping[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**self.__dict__, "versions": dict(self.versions)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Scored:
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Published:
+    """One interval of ``predictions/<model>`` as it is now."""
+
+    model: str
+    interval: str
+    rows: int
+    model_version: str
+    version: int
+    digest: str
+    changed: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+
+def score_population(
+    model: Model, interval: Interval, *, definitions: Definitions, lake: Lake, settings: Settings, run: Run
+) -> Scored:
+    """Score the population of ``interval`` (UTC) with the champion, a batch at a time, into staging.
+
+    The features are those that the champion was trained on, also where model.yaml names others by now.
+
+    Raises:
+        NoChampionError: No version is champion.
+        IncompleteError: An interval that the features need is not in the lake.
+        SchemaError: A feature of the champion does not exist any more.
+    """
+    from slipstream.features import feature_batches, model_inputs
+    from slipstream.features.inputs import pin, require
+    from slipstream.lake.scratch import Scratch
+    from slipstream.promotion import load_champion
+
+    champion = load_champion(model, lake=lake, settings=settings)
+    as_trained = with_features_of(model, champion, definitions)
+    needed = model_inputs(as_trained, interval, definitions=definitions)
+    versions = pin(lake, needed)
+    require(lake, needed, who=f"Scoring {model.name!r} for {interval}", versions=versions)
+    batches = feature_batches(
+        as_trained, interval, definitions=definitions, lake=lake, settings=settings, versions=versions
+    )
+    schema = predictions_schema(model, definitions=definitions, lake=lake, settings=settings, versions=versions)
+    path = f"scoring/{model.name}/{interval.start:%Y%m%dT%H%M%SZ}.parquet"
+    rows = Scratch(settings).write(path, schema, _predictions(model, champion, schema, batches))
+    return Scored(model.name, str(interval), path, rows, champion.version, versions)
+
+
+def publish_predictions(
+    model: Model, scored: Scored, *, definitions: Definitions, lake: Lake, settings: Settings, run: Run
+) -> Published:
+    """Replace the interval of ``predictions/<model>`` by what was scored; the same scores again change nothing."""
+    from slipstream.intervals import Interval
+    from slipstream.lake import Provenance
+    from slipstream.lake.scratch import Scratch
+
+    scratch = Scratch(settings)
+    provenance = Provenance(
+        run=run,
+        inputs=scored.versions,
+        definition=model.digest,
+        extra={"model_version": scored.model_version},
+    )
+    interval = Interval.parse(scored.interval)
+    commit = lake.table(model.table).write(interval, scratch.batches(scored.path), provenance=provenance)
+    scratch.remove(scored.path)
+    return Published(
+        model.name, str(interval), commit.rows, scored.model_version, commit.version, commit.digest, commit.changed
+    )
+
+
+def score(
+    model: Model, interval: Interval, *, definitions: Definitions, lake: Lake, settings: Settings, run: Run
+) -> Published:
+    """Score and publish one interval: what the two tasks do, in one call."""
+    source: dict[str, Any] = {"definitions": definitions, "lake": lake, "settings": settings, "run": run}
+    return publish_predictions(model, score_population(model, interval, **source), **source)
+
+
+def with_features_of(model: Model, loaded: LoadedModel, definitions: Definitions) -> Model:
+    """Return ``model`` with the features that a version was trained on; SchemaError where one is gone."""
+    known = {
+        f"{view.name}__{feature}": f"{view.name}:{feature}"
+        for view in definitions.views.values()
+        for feature in view.features
+    }
+    gone = [column for column in loaded.feature_columns if column not in known]
+    if gone:
+        message = (
+            f"Version {loaded.version} of {model.name!r} was trained on {', '.join(gone)}, which no view gives any "
+            "more. Bring the feature back, or promote a version that does without."
+        )
+        raise SchemaError(message)
+    return model.model_copy(update={"features": tuple(known[column] for column in loaded.feature_columns)})
+
+
+def predictions_schema(
+    model: Model, *, definitions: Definitions, lake: Lake, settings: Settings, versions: Mapping[str, int]
+) -> pa.Schema:
+    """Return the columns of ``predictions/<model>``: key, prediction_time (UTC), score, model_version, model_run_id.
+
+    A key has the type that the population's SQL gives it.
+    """
+    import pyarrow as pa
+
+    from slipstream.features.population import TIME_COLUMN, population_schema
+
+    population = population_schema(model, definitions=definitions, lake=lake, settings=settings, versions=versions)
+    return pa.schema(
+        [
+            *(population.field(name) for name in model.key),
+            pa.field(TIME_COLUMN, pa.timestamp("us", tz="UTC")),
+            pa.field("score", pa.float64()),
+            pa.field("model_version", pa.string()),
+            pa.field("model_run_id", pa.string()),
+        ]
+    )
+
+
+def _predictions(
+    model: Model, champion: LoadedModel, schema: pa.Schema, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    for batch in batches:
+        scores = champion.score(batch.select(champion.feature_columns).to_pandas())
+        rows = batch.num_rows
+        columns = [
+            *(batch.column(name) for name in model.key),
+            batch.column("prediction_time"),
+            pa.array(scores, pa.float64()),
+            pa.array([champion.version] * rows, pa.string()),
+            pa.array([champion.run_id] * rows, pa.string()),
+        ]
+        yield pa.record_batch(columns, schema=schema)
