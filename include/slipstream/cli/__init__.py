@@ -1,1 +1,1 @@
-"""The `slipstream` command."""
+"""The ``slipstream`` command."""

@@ -1,0 +1,85 @@
+"""What the commands share: the project at hand, and one way to print for people and for scripts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from slipstream.settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    from slipstream.definitions import Definitions
+    from slipstream.lake import Lake, Run
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts instead of text for people.")]
+
+console = Console(soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class Project:
+    """The settings, definitions and lake of the folder that the command runs in; each opened when first asked for."""
+
+    settings: Settings
+
+    @cached_property
+    def definitions(self) -> Definitions:
+        from slipstream.definitions import get_definitions
+
+        return get_definitions(self.settings.definitions)
+
+    @cached_property
+    def lake(self) -> Lake:
+        from slipstream.lake import Lake
+
+        return Lake.from_settings(self.settings)
+
+    @cached_property
+    def run(self) -> Run:
+        from slipstream.lake import Run
+
+        return Run.local()
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """What every stage function wants by keyword."""
+        return {"definitions": self.definitions, "lake": self.lake, "settings": self.settings, "run": self.run}
+
+
+def project() -> Project:
+    return Project(get_settings())
+
+
+def print_json(value: Any) -> None:
+    """Print ``value`` as JSON in a stable order."""
+    sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
+
+
+def print_table(title: str, rows: Sequence[Mapping[str, Any]], *, empty: str) -> None:
+    """Print rows under the keys of the first one; ``empty`` where there is none."""
+    if not rows:
+        console.print(empty)
+        return
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in rows[0]:
+        numbers = all(isinstance(row[name], int | float) for row in rows)
+        table.add_column(name.replace("_", " "), justify="right" if numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,0 +1,103 @@
+"""``slipstream lake log|show|verify``: what was written, by whom, and whether it still is what it was."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from slipstream.cli.common import AsJson, console, print_json, print_table, project
+
+app = typer.Typer(help="Look into the lake.", no_args_is_help=True)
+
+TableName = Annotated[str, typer.Argument(help="For example raw/movements or predictions/arrival_delay.")]
+When = Annotated[str | None, typer.Option("--interval", help="2013-01-31, or START/END.")]
+
+
+@app.command()
+def log(
+    table: Annotated[str | None, typer.Argument(help="A table; all of them without.")] = None,
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="Newest commits of a table.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List commits, newest first, with who wrote them and from what."""
+    lake = project().lake
+    names = [table] if table else lake.tables()
+    rows = [commit.as_dict() for name in names for commit in lake.table(name).commits(limit=limit)]
+    if as_json:
+        print_json(rows)
+        return
+    print_table("Commits", [_short(row) for row in rows], empty="No commit yet. Run `make demo`, or an ingestion DAG.")
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    run = (row.get("provenance") or {}).get("run") or {}
+    inputs = (row.get("provenance") or {}).get("inputs") or {}
+    return {
+        "table": row["table"],
+        "version": row["version"],
+        "interval": row["interval"],
+        "rows": row["rows"],
+        "digest": str(row["digest"])[:12],
+        "by": f"{run.get('dag_id', '–')} {run.get('task_id', '')}".strip(),
+        "from": ", ".join(f"{name}@{version}" for name, version in inputs.items()) or "–",
+    }
+
+
+@app.command()
+def show(
+    table: TableName,
+    *,
+    interval: When = None,
+    columns: Annotated[str | None, typer.Option(help="Comma-separated.")] = None,
+    version: Annotated[int | None, typer.Option(help="A Delta version; the newest without.")] = None,
+    limit: Annotated[int, typer.Option(min=1)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Print rows of a table."""
+    from slipstream.intervals import Interval
+
+    stretch = Interval.parse(interval) if interval else None
+    names = [name.strip() for name in columns.split(",")] if columns else None
+    source = project().lake.table(table)
+    bounds = (stretch.start, stretch.end) if stretch else (None, None)
+    rows: list[dict[str, Any]] = []
+    for batch in source.batches(*bounds, columns=names, version=version):
+        rows += batch.slice(0, limit - len(rows)).to_pylist()
+        if len(rows) >= limit:
+            break
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(table, rows, empty=f"{table} has no rows there.")
+
+
+@app.command()
+def verify(
+    table: Annotated[str | None, typer.Argument(help="A table; all of them without.")] = None,
+    *,
+    interval: When = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read every interval again and compare its digest with the one that its commit recorded; exit 1 on a difference."""
+    from rich.progress import track
+
+    from slipstream.intervals import Interval
+
+    lake = project().lake
+    stretch = Interval.parse(interval) if interval else None
+    names = [table] if table else lake.tables()
+    found: list[Any] = []
+    for name in track(names, "Verifying", console=console, disable=as_json or not console.is_terminal, transient=True):
+        found += lake.table(name).verify(stretch)
+    rows = sorted((each.as_dict() for each in found), key=lambda row: (row["table"], str(row["interval"])))
+    broken = [row for row in rows if not row["ok"]]
+    if as_json:
+        print_json({"ok": not broken, "intervals": rows})
+    elif broken:
+        print_table("Not what was written", broken, empty="")
+    else:
+        console.print(f"{len(rows)} intervals in {len(names)} tables are what was written.")
+    if broken:
+        raise typer.Exit(1)
