@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -43,6 +43,26 @@ def _moment(value: Any) -> datetime:
         raise ValueError(message) from error
 
 
+def _duration(value: Any) -> timedelta:
+    try:
+        read = duration(value)
+    except (ValueError, OverflowError, TypeError) as error:
+        message = f"Wanted a duration such as 36h, 14d or 1d12h, found {value!r}."
+        raise ValueError(message) from error
+    if read < timedelta(0):
+        message = f"Wanted a duration of 0 or more, found {value!r}."
+        raise ValueError(message)
+    return read
+
+
+def _file_inside(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or "\\" in value or ":" in value or not path.name:
+        message = f"Wanted the name of a file in the definition's own folder, found {value!r}."
+        raise ValueError(message)
+    return value
+
+
 def spell_duration(value: timedelta) -> str:
     """Return a duration in the shortest spelling that ``duration`` reads back: ``36h``, ``14d``, ``90s``."""
     micros = round(value.total_seconds() * 1_000_000)
@@ -57,17 +77,26 @@ Name = Annotated[
 ]
 Duration = Annotated[
     timedelta,
-    BeforeValidator(duration),
+    BeforeValidator(_duration),
     PlainSerializer(spell_duration, return_type=str),
-    WithJsonSchema({"type": "string", "examples": ["36h", "14d", "1d12h"]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^\s*(\d+\s*(us|ms|s|m|h|d|w)\s*)+$"},
+                {"type": "number", "minimum": 0},
+            ],
+            "examples": ["36h", "14d", "1d12h"],
+        }
+    ),
 ]
 Cron = Annotated[str, AfterValidator(_cron), Field(examples=["0 0 * * *"], description="Five fields, in UTC.")]
 Moment = Annotated[
     datetime,
     BeforeValidator(_moment),
     PlainSerializer(iso, return_type=str),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2013-01-01"]}),
+    WithJsonSchema({"type": "string", "examples": ["2013-01-01", "2013-01-01T06:00Z"]}),
 ]
+FileName = Annotated[str, AfterValidator(_file_inside)]
 
 
 class Strict(BaseModel):
@@ -88,6 +117,7 @@ class Definition(Strict):
 
     _folder: Path = PrivateAttr(default=Path())
     _files: dict[str, str] = PrivateAttr(default_factory=dict)
+    _lines: dict[tuple[str, ...], int] = PrivateAttr(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -122,15 +152,19 @@ class Definition(Strict):
     def digest(self) -> str:
         """SHA-256 (hex) of all that changes what the definition makes: not its prose, not its owner."""
         content = {
-            "definition": _without(self.model_dump(mode="json"), self.not_in_digest),
+            "definition": _content(self, self.model_dump(mode="json"), self.not_in_digest),
             "files": {file: self.text(file) for file in self.digest_files},
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _without(value: Any, names: frozenset[str]) -> Any:
+def _content(value: Any, dumped: Any, prose: frozenset[str]) -> Any:
+    """Leave out the prose fields of models, but not a column or feature that happens to bear such a name."""
+    if isinstance(value, BaseModel):
+        return {name: _content(getattr(value, name), item, prose) for name, item in dumped.items() if name not in prose}
     if isinstance(value, Mapping):
-        return {key: _without(item, names) for key, item in value.items() if key not in names}
-    if isinstance(value, list):
-        return [_without(item, names) for item in value]
-    return value
+        pairs = zip(value.values(), dumped.items(), strict=True)
+        return {name: _content(inner, item, prose) for inner, (name, item) in pairs}
+    if isinstance(value, tuple | list):
+        return [_content(inner, item, prose) for inner, item in zip(value, dumped, strict=True)]
+    return dumped

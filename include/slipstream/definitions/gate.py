@@ -7,11 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from slipstream.definitions.base import Duration, Strict
+from slipstream.definitions.problem import Fault, raise_faults
 from slipstream.intervals import duration
 
 Loss = Literal["log_loss", "brier", "absolute_error", "squared_error"]
-CLASSIFICATION_LOSSES = ("log_loss", "brier")
-REGRESSION_LOSSES = ("absolute_error", "squared_error")
 
 
 class BaselineCheck(Strict):
@@ -37,8 +36,8 @@ class MetricGainCheck(Strict):
     @model_validator(mode="after")
     def _a_margin_is_for_non_inferiority(self) -> MetricGainCheck:
         if self.mode == "non_inferiority" and self.margin <= 0:
-            message = "margin: non_inferiority wants a margin above 0; found 0. Say how much worse would still be fine."
-            raise ValueError(message)
+            message = "non_inferiority wants a margin above 0; found 0. Say how much worse would still be fine."
+            raise_faults([Fault(("margin",), message)])
         return self
 
 

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
 from slipstream.definitions.base import Definition
 from slipstream.definitions.model import Model
-from slipstream.definitions.problem import Problem, nearest
-from slipstream.definitions.source import Contract, Source
-from slipstream.definitions.validation import problems_of
+from slipstream.definitions.problem import Problem, in_order, nearest
+from slipstream.definitions.rules import model_faults, source_faults, view_faults
+from slipstream.definitions.source import Contract, Expectation, Source
+from slipstream.definitions.validation import Rules, validate
 from slipstream.definitions.view import View
-from slipstream.definitions.yaml import load_yaml
+from slipstream.definitions.yaml import UnreadableError, read_yaml
 from slipstream.errors import DefinitionError
 
 D = TypeVar("D", bound=Definition)
 FOLDERS: Mapping[str, type[Definition]] = {"sources": Source, "features": View, "models": Model}
+RULES: Mapping[type[Any], Rules] = {Source: source_faults, View: view_faults, Model: model_faults}
+CONTRACT = "expectations.yaml"
 
 
 @dataclass(frozen=True)
@@ -52,58 +55,106 @@ def _find(group: Mapping[str, D], kind: str, name: str) -> D:
     return group[name]
 
 
-def read_definitions(root: Path) -> tuple[Definitions, list[Problem]]:
-    """Read every definition below ``root``; what is wrong comes back as problems, the rest as definitions."""
-    found: dict[str, dict[str, Any]] = {folder: {} for folder in FOLDERS}
+@dataclass
+class Reading:
+    """A definitions root, read as far as it can be: what is sound, what a check can go on with, what is wrong."""
+
+    root: Path
+    sound: Definitions
+    usable: Definitions
+    names: Mapping[str, frozenset[str]]
+    problems: list[Problem]
+
+
+def read_root(root: Path) -> Reading:
+    """Read every definition below ``root``, the broken ones as far as they can be read."""
+    sound: dict[str, dict[str, Any]] = {folder: {} for folder in FOLDERS}
+    usable: dict[str, dict[str, Any]] = {folder: {} for folder in FOLDERS}
+    names: dict[str, frozenset[str]] = {}
     problems: list[Problem] = []
     for folder, kind in FOLDERS.items():
-        for path in sorted((root / folder).glob("*")):
-            if not path.is_dir() or path.name.startswith((".", "_")):
-                continue
-            definition = _read_one(path, kind, root, problems)
-            if definition is not None:
-                found[folder][definition.name] = definition
-    definitions = Definitions(root, found["sources"], found["features"], found["models"])
-    return definitions, sorted(problems, key=lambda problem: (problem.file, problem.line or 0, problem.path))
+        paths = sorted((root / folder).glob("*"))
+        problems += [_stray(path, root, kind) for path in paths if path.is_file() and path.suffix in (".yaml", ".yml")]
+        folders = [path for path in paths if path.is_dir() and not path.name.startswith((".", "_"))]
+        names[folder] = frozenset(path.name for path in folders)
+        for path in folders:
+            mended, found = _read_folder(path, kind, root)
+            problems += found
+            if mended is not None:
+                usable[folder][path.name] = mended
+                if not found:
+                    sound[folder][path.name] = mended
+    groups = (Definitions(root, group["sources"], group["features"], group["models"]) for group in (sound, usable))
+    return Reading(root, *groups, names, in_order(problems))
 
 
-def _read_one(folder: Path, kind: type[Definition], root: Path, problems: list[Problem]) -> Definition | None:
+def read_definitions(root: Path) -> tuple[Definitions, list[Problem]]:
+    """Read every definition below ``root``; what is wrong comes back as problems, the rest as definitions."""
+    reading = read_root(root)
+    return reading.sound, reading.problems
+
+
+def _stray(path: Path, root: Path, kind: type[Definition]) -> Problem:
+    wanted = path.parent / path.stem / kind.file_name
+    message = f"Nothing reads this file; a {kind.kind} is a folder. Move it to {wanted.relative_to(root)}."
+    return Problem(str(path.relative_to(root)), None, "", message)
+
+
+def _read_folder(folder: Path, kind: type[Definition], root: Path) -> tuple[Definition | None, list[Problem]]:
     path = folder / kind.file_name
-    file = str(path.relative_to(root))
+    file = path.relative_to(root).as_posix()
     if not path.is_file():
-        problems.append(Problem(file, None, "", f"The folder {folder.name} wants a {kind.file_name}; there is none."))
-        return None
+        present = sorted(each.name for each in folder.iterdir() if each.suffix in (".yaml", ".yml"))
+        message = f"The folder {folder.name} wants a {kind.file_name}; it has {', '.join(present) or 'no YAML file'}."
+        return None, [Problem(file, None, "", message, nearest=None, allowed=(kind.file_name,))]
     definition: Definition | None
-    definition, found = _read_file(path, file, kind)
-    problems += found
+    definition, problems = _read_file(path, file, kind)
     if definition is None:
-        return None
+        return None, problems
+    definition._folder = folder
     if definition.name != folder.name:
         message = f"Wanted the folder's name {folder.name!r}, found {definition.name!r}."
-        problems.append(Problem(file, 1, "name", message, found=definition.name, allowed=(folder.name,)))
-    definition._folder = folder
-    if isinstance(definition, Source) and (folder / "expectations.yaml").is_file():
-        contract, found = _read_file(
-            folder / "expectations.yaml", str(folder.relative_to(root) / "expectations.yaml"), Contract
-        )
+        line = definition._lines.get(("name",))
+        problems.append(Problem(file, line, "name", message, definition.name, (folder.name,), folder.name))
+    if isinstance(definition, Source) and (folder / CONTRACT).exists():
+        definition._contract, found = _read_contract(folder, root)
         problems += found
-        definition._contract = contract or Contract()
-    return definition
+    return definition, problems
 
 
-def _read_file(path: Path, file: str, kind: type[Any]) -> tuple[Any, list[Problem]]:
+def _read_file(path: Path, file: str, kind: type[D]) -> tuple[D | None, list[Problem]]:
     try:
-        data, lines = load_yaml(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or str(error)
-        return None, [Problem(file, mark.line + 1 if mark else None, "", f"It is not readable YAML: {reason}.")]
-    if not isinstance(data, dict):
-        return None, [Problem(file, 1, "", f"Wanted keys and values, found {type(data).__name__}.")]
+        document = read_yaml(path)
+    except UnreadableError as error:
+        return None, [Problem(file, error.line, "", str(error))]
+    validated = validate(document, file, kind, RULES[kind])
+    if validated.mended is not None:
+        validated.mended._lines = document.lines
+    return validated.mended, list(validated.problems)
+
+
+def _read_contract(folder: Path, root: Path) -> tuple[Contract, list[Problem]]:
+    file = (folder / CONTRACT).relative_to(root).as_posix()
     try:
-        return kind.model_validate(data), []
-    except ValidationError as error:
-        return None, problems_of(error, file, kind, lines)
+        document = read_yaml(folder / CONTRACT)
+    except UnreadableError as error:
+        return Contract(), [Problem(file, error.line, "", str(error))]
+    validated = validate(document, file, Contract)
+    contract = validated.value or _sound_part(document.data)
+    contract._positions = contract._positions or tuple(range(len(contract.expectations)))
+    contract._lines = document.lines
+    return contract, list(validated.problems)
+
+
+def _sound_part(data: Any) -> Contract:
+    items = data.get("expectations") if isinstance(data, dict) else None
+    kept: dict[int, Expectation] = {}
+    for position, item in enumerate(items if isinstance(items, list) else ()):
+        with contextlib.suppress(ValidationError):
+            kept[position] = Expectation.model_validate(item)
+    contract = Contract(expectations=tuple(kept.values()))
+    contract._positions = tuple(kept)
+    return contract
 
 
 def load_definitions(root: Path) -> Definitions:

@@ -7,18 +7,14 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from slipstream.definitions.base import Cron, Definition, Duration, Moment, Name, Strict
-from slipstream.definitions.gate import (
-    CLASSIFICATION_LOSSES,
-    REGRESSION_LOSSES,
-    BaselineCheck,
-    GateCheck,
-    MetricGainCheck,
-)
+from slipstream.definitions.base import Cron, Definition, Duration, FileName, Moment, Name, Strict
+from slipstream.definitions.gate import GateCheck
+from slipstream.definitions.problem import Fault, raise_faults
+from slipstream.definitions.rules import model_faults
 from slipstream.definitions.view import Input
-from slipstream.intervals import Schedule, duration
+from slipstream.intervals import Schedule
 
 Task = Literal["binary_classification", "regression"]
 
@@ -37,14 +33,14 @@ FeatureName = Annotated[str, AfterValidator(_view_feature)]
 class Population(Strict):
     """SQL that gives one row a prediction: the model's key, columns that name entities, and prediction_time."""
 
-    sql: str = "population.sql"
+    sql: FileName = "population.sql"
     inputs: Mapping[Name, Input] = Field(min_length=1)
 
 
 class Label(Strict):
     """SQL that gives the model's key, ``label`` and ``known_at``."""
 
-    sql: str = "label.sql"
+    sql: FileName = "label.sql"
     inputs: Mapping[Name, Input] = Field(min_length=1)
     maturity: Duration = Field(
         description="So long after its prediction_time a row either has its label or never will."
@@ -72,10 +68,8 @@ class Training(Strict):
     @field_validator("candidates")
     @classmethod
     def _no_empty_axis(cls, value: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
-        for name, values in value.items():
-            if isinstance(values, str) or len(values) == 0:
-                message = f"{name}: wanted a list of at least one value, found {values!r}."
-                raise ValueError(message)
+        empty = [name for name, values in value.items() if isinstance(values, str) or len(values) == 0]
+        raise_faults(Fault((name,), "Wanted a list of at least one value, found none.") for name in empty)
         return value
 
 
@@ -96,8 +90,8 @@ class Approval(Strict):
     @model_validator(mode="after")
     def _somebody_may_approve(self) -> Approval:
         if self.required and not self.approvers:
-            message = "approvers: an approval that is required wants at least one user name; found none."
-            raise ValueError(message)
+            message = "An approval that is required wants at least one user name; found none."
+            raise_faults([Fault(("approvers",), message)])
         return self
 
 
@@ -206,23 +200,7 @@ class Model(Definition):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @model_validator(mode="after")
-    def _losses_fit_the_task(self) -> Model:
-        allowed = CLASSIFICATION_LOSSES if self.task == "binary_classification" else REGRESSION_LOSSES
-        for position, check in enumerate(self.gate):
-            if isinstance(check, BaselineCheck | MetricGainCheck) and check.metric not in (None, *allowed):
-                message = (
-                    f"gate.{position}.metric: wanted one of {list(allowed)} for {self.task}, found {check.metric!r}."
-                )
-                raise ValueError(message)
-        return self
-
-    @model_validator(mode="after")
-    def _features_are_named_once(self) -> Model:
-        twice = sorted({name for name in self.features if self.features.count(name) > 1})
-        if twice:
-            message = f"features: {twice} stand there twice; name each once."
-            raise ValueError(message)
-        if self.evaluation.window <= duration(0):
-            message = "evaluation.window: wanted more than 0."
-            raise ValueError(message)
+    def _keeps_the_rules(self, info: ValidationInfo) -> Model:
+        if not (info.context or {}).get("lenient"):
+            raise_faults(model_faults(self.model_dump(exclude_unset=True)))
         return self

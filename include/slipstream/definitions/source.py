@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
 import pyarrow as pa
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from slipstream.definitions.base import Cron, Definition, Duration, Moment, Name, Strict
+from slipstream.definitions.problem import raise_faults
+from slipstream.definitions.rules import source_faults
 from slipstream.intervals import Schedule
 
 TYPES: Mapping[str, pa.DataType] = {
@@ -22,7 +24,6 @@ TYPES: Mapping[str, pa.DataType] = {
 }
 TypeName = Literal["string", "int64", "float64", "bool", "timestamp", "date"]
 TIME = TYPES["timestamp"]
-RESERVED = frozenset({"interval_start"})
 
 
 class Column(Strict):
@@ -47,7 +48,7 @@ class Column(Strict):
 
         try:
             ZoneInfo(value)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError) as error:
             message = f"Wanted an IANA time zone such as America/New_York, found {value!r}."
             raise ValueError(message) from error
         return value
@@ -55,6 +56,9 @@ class Column(Strict):
 
 def _column(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
+
+
+ShortColumn = Annotated[Column, BeforeValidator(_column, json_schema_input_type=Column | TypeName)]
 
 
 class FilesConnector(Strict):
@@ -71,8 +75,8 @@ class FilesConnector(Strict):
     @field_validator("path")
     @classmethod
     def _stays_inside(cls, value: str) -> str:
-        if value.startswith("/") or ".." in value.split("/") or "://" in value:
-            message = f"Wanted a path below the landing root, without '..', found {value!r}."
+        if value.startswith("/") or {"..", ""} & set(value.split("/")) or "://" in value or "\\" in value:
+            message = f"Wanted a path below the landing root, with / and without '..', found {value!r}."
             raise ValueError(message)
         return value
 
@@ -108,16 +112,23 @@ class Arrival(Strict):
 class Expectation(Strict):
     """One Great Expectations expectation, by GX's own name and arguments."""
 
-    type: str = Field(pattern=r"^expect_[a-z0-9_]+$")
-    kwargs: Mapping[str, Any] = Field(default_factory=dict)
-    on_failure: Literal["quarantine", "halt"]
-    reason: str = ""
+    type: str = Field(pattern=r"^expect_[a-z0-9_]+$", description="Its name in Great Expectations.")
+    kwargs: Mapping[str, Any] = Field(
+        default_factory=dict, description="Its arguments, as Great Expectations names them."
+    )
+    on_failure: Literal["quarantine", "halt"] = Field(
+        description="quarantine: put the rows that break it aside. halt: refuse the whole batch."
+    )
+    reason: str = Field(default="", description="Why it is expected; stands in quarantine and in the error.")
 
 
 class Contract(Strict):
     """``expectations.yaml``."""
 
     expectations: tuple[Expectation, ...] = ()
+
+    _positions: tuple[int, ...] = PrivateAttr(default=())
+    _lines: dict[tuple[str, ...], int] = PrivateAttr(default_factory=dict)
 
 
 class Source(Definition):
@@ -130,7 +141,7 @@ class Source(Definition):
     schedule: Cron
     start: Moment
     connector: Connector
-    columns: Mapping[Name, Annotated[Column, BeforeValidator(_column)]] = Field(min_length=1)
+    columns: Mapping[Name, ShortColumn] = Field(min_length=1, description="Column: its type, or its type and more.")
     key: tuple[str, ...] = Field(min_length=1, description="Columns that name a row; unique within a batch.")
     event_time: str = Field(description="A timestamp column, or interval_start or interval_end.")
     known_at: str = Field(default="interval_end", description="A timestamp column, or interval_end.")
@@ -172,25 +183,7 @@ class Source(Definition):
         return tuple(files)
 
     @model_validator(mode="after")
-    def _columns_exist(self) -> Source:
-        times = {name for name, column in self.columns.items() if column.type == "timestamp"}
-        wanted = [
-            ("key", list(self.key), set(self.columns)),
-            ("event_time", [self.event_time], times | {"interval_start", "interval_end"}),
-            ("known_at", [self.known_at], times | {"interval_end"}),
-            ("subject_key", [self.subject_key] if self.subject_key else [], set(self.columns)),
-        ]
-        from slipstream.definitions.problem import unknown_names
-
-        unknown_names(wanted)
-        reserved = RESERVED & set(self.columns)
-        if reserved:
-            message = f"columns: {sorted(reserved)} are names of the lake's own; choose others."
-            raise ValueError(message)
-        for name in ("event_time", "known_at"):
-            if name in self.columns and getattr(self, name) != name:
-                message = (
-                    f"{name}: a column of that name exists, so it must be {name!r}; found {getattr(self, name)!r}."
-                )
-                raise ValueError(message)
+    def _keeps_the_rules(self, info: ValidationInfo) -> Source:
+        if not (info.context or {}).get("lenient"):
+            raise_faults(source_faults(self.model_dump(exclude_unset=True)))
         return self

@@ -1,107 +1,186 @@
-"""From pydantic's errors to problems that name the file, the key path, what was found and what is allowed."""
+"""From a document to a definition, or to one problem for each of its faults."""
 
 from __future__ import annotations
 
-import types
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Union, get_args, get_origin
+import copy
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from slipstream.definitions.problem import Problem, UnknownNamesError, nearest
-from slipstream.definitions.yaml import Lines
+from slipstream.definitions.problem import Fault, FaultsError, Problem, in_order, nearest, shown
+from slipstream.definitions.shape import Place, place_of
+from slipstream.definitions.yaml import Document
+
+M = TypeVar("M", bound=BaseModel)
+Rules = Callable[[Any], Iterable[Fault]]
+
+_WANTED: Mapping[str, str] = {
+    "string_type": "text",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "dict_type": "keys and values",
+    "mapping_type": "keys and values",
+    "model_type": "keys and values",
+    "model_attributes_type": "keys and values",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "sequence_str": "a list",
+    "is_instance_of": "a list",
+}
+_PATTERNS: Mapping[str, str] = {
+    r"^[a-z][a-z0-9_]{0,62}$": "a name of lower-case letters, digits and _, a letter first, at most 63 in all",
+    r"^(raw|features)/[a-z][a-z0-9_]*$": "a table such as raw/<source> or features/<view>",
+    r"^expect_[a-z0-9_]+$": "the name of a Great Expectations expectation, such as expect_column_values_to_be_between",
+    r"^[a-z_][\w]*:[a-zA-Z_]\w*$": "file:function, such as connector:read for read in connector.py",
+}
 
 
-def problems_of(error: ValidationError, file: str, kind: type[BaseModel], lines: Lines) -> list[Problem]:
+@dataclass(frozen=True)
+class Validated(Generic[M]):
+    """What came of a document.
+
+    ``value`` is there if it is sound. ``mended`` is also there if leaving out what is wrong makes it readable, so that
+    a check can go on and find what else is wrong.
+    """
+
+    value: M | None
+    mended: M | None
+    problems: tuple[Problem, ...]
+
+
+def validate(document: Document, file: str, kind: type[M], rules: Rules | None = None) -> Validated[M]:
+    """Read ``document`` as ``kind``; ``rules`` are those that ``kind`` runs itself once its shape is right."""
+    problems = [_repeated(file, path, line) for path, line in document.repeated]
+    if not isinstance(document.data, dict):
+        found = "nothing" if document.data is None else shown(document.data)
+        problems.append(Problem(file, 1, "", f"Wanted keys and values, found {found}.", found, place_of(kind, ()).keys))
+        return Validated(None, None, tuple(problems))
+    try:
+        value = kind.model_validate(document.data)
+    except ValidationError as error:
+        problems += problems_of(error, file, kind, document)
+        if rules and not any(isinstance(_cause(fault), FaultsError) and not fault["loc"] for fault in error.errors()):
+            problems += [fault.in_file(file, document.lines) for fault in rules(document.data)]
+        return Validated(None, _mend(document.data, error, kind), tuple(in_order(problems)))
+    return Validated(None if problems else value, value, tuple(problems))
+
+
+def problems_of(error: ValidationError, file: str, kind: type[BaseModel], document: Document) -> list[Problem]:
     """Unfold one validation error into one problem a fault."""
+    faults = [(fault, place_of(kind, fault["loc"])) for fault in error.errors(include_url=False)]
+    renamed = _renamed(faults, kind)
     problems: list[Problem] = []
-    for fault in error.errors(include_url=False):
-        location = [str(part) for part in fault["loc"]]
-        cause = fault.get("ctx", {}).get("error")
-        if isinstance(cause, UnknownNamesError):
-            problems += [
-                _unknown(file, [*_real(location, lines), where], name, names, lines)
-                for where, name, names in cause.unknown
-            ]
-        else:
-            problems.append(_problem(fault, file, location, kind, lines))
+    for fault, place in faults:
+        cause = _cause(fault)
+        if isinstance(cause, FaultsError):
+            inner = (Fault((*place.path, *each.path), each.message, each.found, each.allowed) for each in cause.faults)
+            problems += [each.in_file(file, document.lines) for each in inner]
+        elif fault["type"] != "missing" or place.path not in renamed.values():
+            problems.append(_fault(fault, place, kind).in_file(file, document.lines))
     return problems
 
 
-def _real(location: Sequence[str], lines: Lines) -> list[str]:
-    """Drop the parts that pydantic adds for tagged unions and that no file has."""
-    path: list[str] = []
-    for part in location:
-        if (*path, part) in lines or part == location[-1]:
-            path.append(part)
-    return path
+def _cause(fault: Any) -> Any:
+    return fault.get("ctx", {}).get("error")
 
 
-def _line(path: Sequence[str], lines: Lines) -> int | None:
-    for length in range(len(path), -1, -1):
-        if tuple(path[:length]) in lines:
-            return lines[tuple(path[:length])]
-    return None
+def _repeated(file: str, path: tuple[str, ...], line: int) -> Problem:
+    return Problem(file, line, ".".join(path), f"The key {path[-1]!r} stands there twice. Leave one.", path[-1])
 
 
-def _unknown(file: str, path: Sequence[str], name: str, names: Sequence[str], lines: Lines) -> Problem:
-    message = f"There is no {name!r}; allowed are {', '.join(names) or 'none'}."
-    return Problem(file, _line(path, lines), ".".join(path), message, name, tuple(names), nearest(name, names))
+def _renamed(faults: Iterable[tuple[Any, Place]], kind: type[BaseModel]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Pair each unknown key with the required key beside it that it was meant to be: they are one fault, not two."""
+    faults = list(faults)
+    missing = {place.path for fault, place in faults if fault["type"] == "missing"}
+    pairs: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for fault, place in faults:
+        if fault["type"] == "extra_forbidden":
+            free = [path[-1] for path in missing - set(pairs.values()) if path[:-1] == place.path[:-1]]
+            meant = nearest(place.path[-1], _keys(kind, fault["loc"]))
+            if meant in free:
+                pairs[place.path] = (*place.path[:-1], str(meant))
+    return pairs
 
 
-def _problem(fault: Any, file: str, location: list[str], kind: type[BaseModel], lines: Lines) -> Problem:
-    path, found = _real(location, lines), fault.get("input")
-    allowed: tuple[str, ...] = ()
+def _keys(kind: type[BaseModel], location: tuple[str | int, ...]) -> tuple[str, ...]:
+    return place_of(kind, location[:-1]).keys
+
+
+def _fault(fault: Any, place: Place, kind: type[BaseModel]) -> Fault:
+    """Put one of pydantic's errors into words of what was wanted, found and allowed."""
+    found, context, path = fault.get("input"), fault.get("ctx", {}), place.path
     match fault["type"]:
-        case "extra_forbidden":
-            allowed = tuple(_keys_at(kind, location[:-1]))
-            message, name = f"The key {location[-1]!r} is not known; allowed are {', '.join(allowed)}.", location[-1]
-            return Problem(file, _line(path, lines), ".".join(path), message, name, allowed, nearest(name, allowed))
+        case "extra_forbidden" | "invalid_key":
+            allowed = _keys(kind, fault["loc"])
+            return Fault(
+                path, f"The key {path[-1]!r} is not known; allowed are {', '.join(allowed)}.", path[-1], allowed
+            )
         case "missing":
-            return Problem(file, _line(path[:-1], lines), ".".join(path), "This key is required; it is not there.")
-        case "literal_error" | "union_tag_invalid":
-            text = fault["ctx"].get("expected") or fault["ctx"].get("expected_tags")
-            allowed = tuple(part.strip(" '\"") for part in text.replace(" or ", ", ").split(","))
-            if fault["type"] == "union_tag_invalid":
-                path, found = [*path, fault["ctx"]["discriminator"].strip("'")], fault["ctx"]["tag"]
+            return Fault(path, "This key is required; it is not there.")
+        case "union_tag_not_found":
+            name, tags = place.tag
+            return Fault((*path, name), f"This key is required; allowed are {', '.join(tags)}.", None, tags)
+        case "union_tag_invalid":
+            name, tags = place.tag
+            text = str(context["tag"])
+            return Fault((*path, name), f"Wanted one of {', '.join(tags)}; found {text!r}.", text, tags)
+        case "literal_error" | "enum":
+            allowed = tuple(re.findall(r"'([^']*)'", context["expected"]))
+            text = found if isinstance(found, str) else shown(found)
+            return Fault(path, f"Wanted one of {', '.join(allowed)}; found {shown(found)}.", text, allowed)
+        case "string_pattern_mismatch":
+            wanted = _PATTERNS.get(context["pattern"], f"text like {context['pattern']}")
+            return Fault(path, f"Wanted {wanted}; found {shown(found)}.", shown(found))
+        case "too_short" | "string_too_short":
+            return Fault(path, f"Wanted at least {context['min_length']}; found {shown(found)}.", shown(found))
         case _:
-            pass
-    text = str(fault["msg"]).removeprefix("Value error, ")
-    hint = nearest(found, allowed) if isinstance(found, str) else None
-    message = text if "found" in text else f"{text}; found {_short(found)}."
-    return Problem(file, _line(path, lines), ".".join(path), message, _short(found), allowed, hint)
+            return Fault(path, _other(fault, found), shown(found))
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def _other(fault: Any, found: Any) -> str:
+    wanted = _WANTED.get(fault["type"])
+    text = f"Wanted {wanted}" if wanted else str(fault["msg"]).removeprefix("Value error, ")
+    text = text.replace("Input should be", "Wanted a value")
+    hint = ""
+    if fault["type"] == "string_type" and isinstance(found, bool):
+        hint = " YAML reads yes, no, on and off as true and false; put the word in quotes."
+    return f"{text}{hint}" if "found" in text else f"{text}; found {shown(found)}.{hint}"
 
 
-def _keys_at(kind: Any, location: Sequence[str]) -> list[str]:
-    """Return the keys that the model at ``location`` knows."""
-    models = [kind]
-    for part in location:
-        models = [inner for model in models for inner in _step(model, part)] or models
-    return sorted({name for model in models if _is_model(model) for name in model.model_fields})
+def _mend(data: dict[Any, Any], error: ValidationError, kind: type[M]) -> M | None:
+    """Leave out what is not understood and read again; None where that is not enough."""
+    faults = [(fault, place_of(kind, fault["loc"])) for fault in error.errors(include_url=False)]
+    data = copy.deepcopy(data)
+    renamed = _renamed(faults, kind)
+    for fault, place in faults:
+        if isinstance(_cause(fault), FaultsError) and not place.path:
+            continue  # a rule between keys that are readable
+        owner = _follow(data, place.path[:-1])
+        if isinstance(owner, dict) and fault["type"] != "missing":
+            value = owner.pop(place.path[-1], None)
+            if place.path in renamed:
+                owner.setdefault(renamed[place.path][-1], value)
+    try:
+        return kind.model_validate(data, context={"lenient": True})
+    except ValidationError:
+        return None
 
 
-def _step(kind: Any, part: str) -> list[Any]:
-    if _is_model(kind):
-        if part in kind.model_fields:
-            return _unfold(kind.model_fields[part].annotation)
-        tags = [field.annotation for field in kind.model_fields.values() if part in get_args(field.annotation)]
-        return [kind] if tags else []
-    return []
-
-
-def _unfold(annotation: Any) -> list[Any]:
-    origin = get_origin(annotation)
-    if origin in (Union, types.UnionType, Annotated) or origin in (tuple, list, dict, Mapping, Sequence):
-        return [inner for argument in get_args(annotation) for inner in _unfold(argument)]
-    if origin is not None:
-        return [inner for argument in get_args(annotation) for inner in _unfold(argument)]
-    return [annotation] if _is_model(annotation) else []
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+def _follow(data: Any, path: Iterable[str]) -> Any:
+    for part in path:
+        if isinstance(data, dict):
+            data = data.get(part)
+        elif isinstance(data, list) and part.isdigit() and int(part) < len(data):
+            data = data[int(part)]
+        else:
+            return None
+    return data

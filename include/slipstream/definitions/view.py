@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import ClassVar
 
 import pyarrow as pa
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
-from slipstream.definitions.base import Cron, Definition, Duration, Moment, Name, Strict
+from slipstream.definitions.base import Cron, Definition, Duration, FileName, Moment, Name, Strict
+from slipstream.definitions.problem import raise_faults
+from slipstream.definitions.rules import view_faults
 from slipstream.definitions.source import TIME, TYPES, TypeName
 from slipstream.intervals import Schedule
 
@@ -47,7 +49,7 @@ class View(Definition):
     entity: tuple[str, ...] = Field(min_length=1, description="Key columns.")
     inputs: Mapping[Name, Input] = Field(min_length=1, description="Alias in the SQL: table and lookback.")
     ttl: Duration | None = Field(default=None, description="A value older than this (by event_time) is not used.")
-    sql: str = "view.sql"
+    sql: FileName = "view.sql"
     features: Mapping[Name, Feature] = Field(min_length=1)
 
     @property
@@ -73,12 +75,7 @@ class View(Definition):
         return pa.schema([*fields, *(pa.field(name, feature.arrow) for name, feature in self.features.items())])
 
     @model_validator(mode="after")
-    def _names_do_not_clash(self) -> View:
-        taken = {"event_time", "known_at", "interval_start"}
-        for where, names in (("entity", self.entity), ("features", self.features)):
-            clash = sorted(taken & set(names))
-            if clash:
-                message = f"{where}: {clash} stand for something else already; choose other names."
-                raise ValueError(message)
-            taken |= set(names)
+    def _keeps_the_rules(self, info: ValidationInfo) -> View:
+        if not (info.context or {}).get("lenient"):
+            raise_faults(view_faults(self.model_dump(exclude_unset=True)))
         return self
