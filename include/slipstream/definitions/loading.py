@@ -84,8 +84,11 @@ def read_root(root: Path) -> Reading:
                 usable[folder][path.name] = mended
                 if not found:
                     sound[folder][path.name] = mended
-    groups = (Definitions(root, group["sources"], group["features"], group["models"]) for group in (sound, usable))
-    return Reading(root, *groups, names, in_order(problems))
+    return Reading(root, _group(root, sound), _group(root, usable), names, in_order(problems))
+
+
+def _group(root: Path, found: Mapping[str, Mapping[str, Any]]) -> Definitions:
+    return Definitions(root, found["sources"], found["features"], found["models"])
 
 
 def read_definitions(root: Path) -> tuple[Definitions, list[Problem]]:

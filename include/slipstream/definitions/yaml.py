@@ -103,7 +103,7 @@ def _refuse_depth(text: str) -> None:
             depth -= 1
         if depth > MAX_DEPTH:
             message = f"It nests deeper than {MAX_DEPTH} levels, which no definition needs."
-            raise UnreadableError(message, event.start_mark.line + 1)
+            raise UnreadableError(message, event.start_mark.line + 1 if event.start_mark else None)
 
 
 class _Walk:
