@@ -43,7 +43,7 @@ def up(
         raise typer.Exit(INTERRUPTED) from None
     except SlipstreamError as error:
         _fail(error)
-    console.print(describe(stack))
+    console.print(describe(stack), soft_wrap=True)
 
 
 def down() -> None:
@@ -59,19 +59,18 @@ def down() -> None:
     console.print("All services are stopped." if stopped else "No services were running.")
 
 
-def describe(stack: Stack) -> Table:
-    """Say where a running stack is and how to get in."""
-    title = "Running already" if stack.already_running else f"Running, after {stack.seconds:.0f} s"
-    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    table.add_row("Airflow", stack.airflow_url)
-    table.add_row("MLflow", stack.mlflow_url)
-    table.add_row("Users", ", ".join(stack.users))
-    table.add_row("Passwords", Text(str(stack.password_file)))
-    table.add_row("Shell", Text(f"source {shlex.quote(str(stack.shell_environment))}  (for the airflow command)"))
-    table.add_row("Stop", "slipstream down")
-    return table
+def describe(stack: Stack) -> Text:
+    """Say where a running stack is and how to get in; each on a line of its own that can be copied."""
+    head = "Running already" if stack.already_running else f"Running, after {stack.seconds:.0f} s"
+    lines = {
+        "Airflow": stack.airflow_url,
+        "MLflow": stack.mlflow_url,
+        "Users": ", ".join(stack.users),
+        "Passwords": str(stack.password_file),
+        "Shell": f"source {shlex.quote(str(stack.shell_environment))}",
+        "Stop": "slipstream down",
+    }
+    return Text("\n").join([Text(head, style="bold"), *(Text(f"{name:<11}{value}") for name, value in lines.items())])
 
 
 def services_table(state: ServicesState) -> Table:

@@ -73,7 +73,7 @@ class Boot:
     def _start(self) -> None:
         services = catalog.catalog(self._settings, self._record, self._cluster)
         ensure_passwords(self._places)
-        for name in self._kept:
+        for name in sorted(self._kept, key=list(services).index):
             self._progress(name, "running")
         if "postgres" not in self._kept:
             self._cluster.prepare(postgres.run_to_end)

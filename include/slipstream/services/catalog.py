@@ -75,10 +75,9 @@ def environment_of(settings: Settings, record: Record, postgres: Postgres) -> di
 def catalog(settings: Settings, record: Record, postgres: Postgres) -> dict[str, Service]:
     """Describe every service of a stack."""
     environment = environment_of(settings, record, postgres)
-    services = [_postgres(settings, postgres), *(_airflow(name, record, environment) for name in AIRFLOW_PARTS)]
-    if not settings.mlflow_tracking_uri:
-        services.append(_mlflow(settings, record, postgres))
-    return {service.name: service for service in services}
+    made = {name: _airflow(name, record, environment) for name in AIRFLOW_PARTS}
+    made |= {"postgres": _postgres(settings, postgres), "mlflow": _mlflow(settings, record, postgres)}
+    return {name: made[name] for name in names(settings)}
 
 
 def _postgres(settings: Settings, postgres: Postgres) -> Service:

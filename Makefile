@@ -1,0 +1,79 @@
+# `make` lists the targets. Paths are relative throughout, so the repository may lie anywhere, also below a folder with
+# a space in its name; caches and tools lie below .tools/, so nothing is written outside of it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+HERE := $(shell pwd)
+
+# Caches of the tools.
+export UV_CACHE_DIR := $(HERE)/.tools/cache/uv
+export UV_NO_PROGRESS := 1
+export UV_PYTHON_DOWNLOADS := never
+export PIP_CACHE_DIR := $(HERE)/.tools/cache/pip
+export PRE_COMMIT_HOME := $(HERE)/.tools/cache/pre-commit
+export XDG_CACHE_HOME := $(HERE)/.tools/cache
+export XDG_CONFIG_HOME := $(HERE)/.tools/config
+export MPLCONFIGDIR := $(HERE)/.tools/cache/matplotlib
+export NUMBA_CACHE_DIR := $(HERE)/.tools/cache/numba
+
+# No library reports to anybody.
+export DO_NOT_TRACK := 1
+export ITERATIVE_DO_NOT_TRACK := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export GX_ANALYTICS_ENABLED := false
+export SCARF_ANALYTICS := false
+export SCARF_NO_ANALYTICS := true
+export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
+
+# Compiled bytecode is what makes the services start in seconds.
+unexport PYTHONDONTWRITEBYTECODE
+unexport PYTHONPATH
+unexport VIRTUAL_ENV
+
+BIN := .venv/bin
+
+.PHONY: help install demo up down test check bench docs lock
+
+help: ## list the targets
+	@echo "make demo     run the whole life of a model on real flights, in a real Airflow"
+	@echo "make up       start PostgreSQL, MLflow and Airflow on this machine"
+	@echo "make down     stop them; nothing is left running"
+	@echo "make test     run all tests and print the coverage"
+	@echo "make check    lint, types, import rules, spelling, definitions"
+	@echo "make bench    measure, side by side with the plain tools"
+	@echo "make docs     build the documentation into site/"
+	@echo "make lock     resolve requirements.lock anew"
+
+install:
+	@.ci/install
+
+demo up down: install
+	@$(BIN)/slipstream $@
+
+test: install
+	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+check: install
+	@status=0; \
+	run() { echo "--> $$*"; "$$@" || status=1; }; \
+	run $(BIN)/ruff check --quiet .; \
+	run $(BIN)/ruff format --check --quiet .; \
+	run $(BIN)/mypy include/slipstream plugins/slipstream_airflow; \
+	run $(BIN)/lint-imports --no-cache; \
+	run $(BIN)/codespell; \
+	run $(BIN)/slipstream check; \
+	exit $$status
+
+bench: install
+	@$(BIN)/python tests/benchmarks/run.py $(ARGS)
+
+docs: install
+	@$(BIN)/mkdocs build --strict --quiet
+
+lock:
+	@eval "$$(python3 .ci/index-from-pip)"; \
+	"$$(bash .ci/uv)" pip compile pyproject.toml --quiet --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements.lock
