@@ -186,8 +186,8 @@ def _as_visible(model: Model, view: View, rows: pa.Table) -> pa.Table:
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     seen = pa.array([first[start] for start in encoded.dictionary.to_pylist()], rows["known_at"].type)
-    visible = pc.max_element_wise(rows["known_at"], seen.take(encoded.indices))
-    known = rows["known_at"]
+    known, ended = rows["known_at"].combine_chunks(), seen.take(encoded.indices)
+    visible = pc.if_else(pc.greater(known, ended), known, ended)
     rows = rows.drop_columns(["interval_start"]).append_column(_KNOWN_FIRST, known)
     return rows.set_column(rows.column_names.index("known_at"), "known_at", visible)
 
