@@ -26,6 +26,8 @@ NO_TELEMETRY = {
 }
 """No library reports to anybody: Evidently, MLflow, Great Expectations, Airflow's and others' scarf."""
 
+_OURS = ("AIRFLOW", "MLFLOW_", "SLIPSTREAM_")
+
 # Changes with every start, so they belong to the services and not to a shell that outlives them.
 _VOLATILE = {"SLIPSTREAM_MLFLOW_TRACKING_URI", "SLIPSTREAM_AIRFLOW_URL"}
 
@@ -140,10 +142,11 @@ def mlflow_environment(settings: Settings) -> dict[str, str]:
 
 def write_shell_environment(environment: Mapping[str, str], path: Path) -> None:
     """Write a file to ``source``, after which ``airflow`` and ``mlflow`` speak to this stack."""
-    ours = {name for name, value in environment.items() if os.environ.get(name) != value} - _VOLATILE
-    lines = [f"export {name}={shlex.quote(environment[name])}" for name in sorted(ours)]
+    ours = {name for name, value in environment.items() if name.startswith(_OURS) or os.environ.get(name) != value}
+    lines = [f"export {name}={shlex.quote(environment[name])}" for name in sorted(ours - _VOLATILE - {"PATH"})]
     head = "# Source this file, and `airflow` and `mlflow` speak to this stack. It holds its keys: keep it closed."
-    write_atomically(path, "\n".join([head, "unset PYTHONDONTWRITEBYTECODE", *lines]) + "\n")
+    tools = f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"'
+    write_atomically(path, "\n".join([head, "unset PYTHONDONTWRITEBYTECODE", tools, *lines]) + "\n")
 
 
 def _settings_as_variables(settings: Settings) -> dict[str, str]:

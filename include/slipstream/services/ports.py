@@ -36,6 +36,11 @@ def choose(wanted: int | None, *, default: int, setting: str, taken: frozenset[i
         return wanted
     if default not in taken and is_free(default):
         return default
+    return free_port(taken=taken)
+
+
+def free_port(*, taken: frozenset[int] = frozenset()) -> int:
+    """Return a port of the loopback address that nobody listens on and that is not in ``taken``."""
     while True:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.bind((HOST, 0))

@@ -1,0 +1,92 @@
+"""The whole stack, started once a session in a home of its own, on ports that nobody else has."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipstream import services
+from slipstream.services.ports import free_port
+from slipstream.settings import Settings, get_settings
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """A running stack as a test sees it: its settings, its addresses, its ``airflow`` command, its REST API."""
+
+    settings: Settings
+    airflow_url: str
+    mlflow_url: str
+    seconds: float
+    environment: dict[str, str]
+
+    def airflow(self, *arguments: str, timeout: float = 120) -> str:
+        """Run the ``airflow`` command against the stack and return what it prints."""
+        prefix, environment = services.airflow_command(self.settings)
+        done = subprocess.run(
+            [*prefix, *arguments], env=environment, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        assert done.returncode == 0, f"airflow {' '.join(arguments)}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def password(self, user: str) -> str:
+        path = self.settings.home / "airflow" / "simple_auth_manager_passwords.json.generated"
+        return str(json.loads(path.read_text(encoding="utf-8"))[user])
+
+    def call(self, method: str, path: str, body: Any = None, *, user: str = "admin") -> Any:
+        """Call Airflow's REST API, ``path`` below the address, as a user; return the JSON answer."""
+        token = self._request("POST", "/auth/token", {"username": user, "password": self.password(user)}, {})
+        return self._request(method, path, body, {"Authorization": f"Bearer {token['access_token']}"})
+
+    def _request(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(  # noqa: S310 - our own address
+            self.airflow_url + path, data=data, method=method, headers={"Content-Type": "application/json", **headers}
+        )
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+            return json.loads(answer.read() or b"null")
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """Start everything, for all tests of the session; its variables are this process's too while it runs."""
+    home = tmp_path_factory.mktemp("a home") / "slip"
+    airflow_port = free_port()
+    mlflow_port = free_port(taken=frozenset({airflow_port}))
+    settings = Settings(home=home, project=PROJECT, airflow_port=airflow_port, mlflow_port=mlflow_port)
+    before = dict(os.environ)
+    os.environ["SLIPSTREAM_HOME"] = str(home)
+    os.environ["SLIPSTREAM_PROJECT"] = str(PROJECT)
+    os.environ["SLIPSTREAM_AIRFLOW_PORT"] = str(airflow_port)
+    os.environ["SLIPSTREAM_MLFLOW_PORT"] = str(mlflow_port)
+    get_settings.cache_clear()
+    try:
+        running = services.start(settings)
+        _, environment = services.airflow_command(settings)
+        yield RunningStack(settings, running.airflow_url, running.mlflow_url, running.seconds, environment)
+    finally:
+        services.stop(settings)
+        os.environ.clear()
+        os.environ.update(before)
+        get_settings.cache_clear()
+
+
+@pytest.fixture
+def wait_for() -> Callable[..., None]:
+    """Wait until a condition holds, with a limit: ``wait_for(condition, 60, "what was waited for")``."""
+    from slipstream.services.processes import wait_until
+
+    def wait(condition: Callable[[], bool], limit: float, what: str) -> None:
+        assert wait_until(condition, limit, pause=0.2), f"not within {limit} s: {what}"
+
+    return wait
