@@ -1,0 +1,61 @@
+"""Champion against challenger: registry, evaluation, gate, verdict, ledger.
+
+``decide`` re-scores both on the same rows and asks the gate; ``promote`` and ``reject`` write the verdict to the
+ledger; ``champion`` and ``rollback`` read and turn it. The ledger is the truth and the alias ``champion`` in MLflow its
+projection. Light to import: what needs MLflow or scikit-learn is loaded by the first call.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from slipstream.promotion.evaluation import Comparison, compare
+    from slipstream.promotion.gate import CheckResult, Evidence, register_check
+    from slipstream.promotion.ledger import LedgerRow, champion, ledger
+    from slipstream.promotion.loading import LoadedModel
+    from slipstream.promotion.promoting import promote, reject, repair, resolve_champion, rollback, settle
+    from slipstream.promotion.registry import Registry, VersionDetails
+    from slipstream.promotion.verdict import Verdict, decide, evaluate_gate
+
+_HOMES = {
+    "evaluation": ("Comparison", "compare"),
+    "gate": ("CheckResult", "Evidence", "register_check"),
+    "ledger": ("LedgerRow", "champion", "ledger"),
+    "loading": ("LoadedModel",),
+    "promoting": ("promote", "reject", "repair", "resolve_champion", "rollback", "settle"),
+    "registry": ("Registry", "VersionDetails"),
+    "verdict": ("Verdict", "decide", "evaluate_gate"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "CheckResult",
+    "Comparison",
+    "Evidence",
+    "LedgerRow",
+    "LoadedModel",
+    "Registry",
+    "Verdict",
+    "VersionDetails",
+    "champion",
+    "compare",
+    "decide",
+    "evaluate_gate",
+    "ledger",
+    "promote",
+    "register_check",
+    "reject",
+    "repair",
+    "resolve_champion",
+    "rollback",
+    "settle",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)

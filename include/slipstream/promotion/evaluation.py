@@ -1,0 +1,220 @@
+"""Champion and challenger on the same rows: the newest matured labels, which neither was trained on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slipstream.errors import NotFoundError, SchemaError
+from slipstream.intervals import iso, utc
+from slipstream.promotion.projection import repair
+from slipstream.promotion.registry import CHALLENGER, Registry, VersionDetails
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from slipstream.definitions import Definitions, Model
+    from slipstream.lake import Lake
+    from slipstream.promotion.gate import Evidence
+    from slipstream.settings import Settings
+
+_MOMENTS = ("as_of", "start", "end")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Both versions' scores of the same rows, staged; small enough to go from task to task.
+
+    Attributes:
+        champion: None where there is none yet.
+        start, end: Rows have prediction_time in ``[start, end)``, UTC; all of it after both trainings' rows.
+        versions: Table to the Delta version that the rows were read from.
+        digest: Of key, time, features and labels of the rows, whatever their order.
+        baseline: The constant that the challenger's own training labels suggest.
+        path: Of the staged rows with scores, below ``settings.staging``; empty with a problem.
+        problem: Why nothing can be decided on these rows; None where something can.
+    """
+
+    model: str
+    challenger: str
+    champion: str | None
+    as_of: datetime
+    start: datetime
+    end: datetime
+    rows: int
+    versions: Mapping[str, int]
+    digest: str
+    baseline: float
+    run_id: str
+    path: str
+    problem: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        plain = {**asdict(self), "versions": dict(self.versions)}
+        return {**plain, **{name: iso(plain[name]) for name in _MOMENTS}}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Comparison:
+        return cls(**{**values, **{name: utc(values[name]) for name in _MOMENTS}})
+
+    def evidence(self, model: Model, *, settings: Settings) -> Evidence:
+        """Read the staged rows back, as the checks of the gate want them."""
+        from slipstream.lake.scratch import Scratch
+        from slipstream.promotion.gate import Evidence
+
+        return Evidence(model, self, Scratch(settings).read(self.path))
+
+
+def compare(
+    model: Model,
+    *,
+    definitions: Definitions,
+    lake: Lake,
+    settings: Settings,
+    challenger: str | None = None,
+    champion: str | None = None,
+    as_of: datetime | None = None,
+    versions: Mapping[str, int] | None = None,
+) -> Comparison:
+    """Score the same evaluation rows with both versions.
+
+    Args:
+        challenger: A version. Default: the one with the alias ``challenger``.
+        champion: A version to compare with. Default: the champion of the ledger, if there is one.
+        as_of: The time (UTC) as known at which labels count. Default: the time of the challenger's training.
+        versions: Table versions to read instead of the newest.
+
+    Raises:
+        NotFoundError: There is no such challenger.
+        IncompleteError: Intervals that the rows need are not in the lake.
+    """
+    registry = Registry.from_settings(settings)
+    ours = registry.details(model.name, challenger or _challenger(registry, model))
+    present = repair(model, lake=lake, settings=settings)
+    against = champion or present
+    theirs = registry.details(model.name, against) if against else None
+    moment = utc(as_of) if as_of is not None else ours.as_of
+    start = max([moment - model.evaluation.window, ours.train_end, *([theirs.train_end] if theirs else [])])
+    empty = Comparison(
+        model=model.name,
+        challenger=ours.version,
+        champion=theirs.version if theirs else None,
+        as_of=moment,
+        start=start,
+        end=moment,
+        rows=0,
+        versions={},
+        digest="",
+        baseline=ours.baseline,
+        run_id=ours.run_id,
+        path="",
+        problem=None,
+    )
+    if champion is None and ours.version == present:
+        return _with(empty, problem=f"Version {ours.version} is the champion already: there is nothing to decide.")
+    problem = _overlap(model, empty, ours, theirs) or _lost_features(model, registry, empty)
+    if problem:
+        return _with(empty, problem=problem)
+    return _score(model, registry, empty, definitions=definitions, lake=lake, settings=settings, versions=versions)
+
+
+def _score(
+    model: Model,
+    registry: Registry,
+    empty: Comparison,
+    *,
+    definitions: Definitions,
+    lake: Lake,
+    settings: Settings,
+    versions: Mapping[str, int] | None,
+) -> Comparison:
+    import pyarrow as pa
+
+    from slipstream.features import population_set
+    from slipstream.lake.scratch import Scratch
+
+    found = population_set(
+        model,
+        empty.start,
+        empty.end,
+        definitions=definitions,
+        lake=lake,
+        settings=settings,
+        as_of=empty.as_of,
+        versions=versions,
+        labels=True,
+    )
+    filled = _with(empty, rows=found.rows.num_rows, versions=dict(found.versions), digest=found.digest)
+    if problem := _poor_rows(model, found.rows):
+        return _with(filled, problem=problem)
+    scored = found.rows
+    for role, version in (("challenger", filled.challenger), ("champion", filled.champion)):
+        if version is None:
+            continue
+        score = registry.load(model.name, version).score(found.rows)
+        if not np.isfinite(score).all():
+            message = f"Version {version} gives {int((~np.isfinite(score)).sum())} scores that are not finite."
+            return _with(filled, problem=message)
+        scored = scored.append_column(role, pa.array(score, pa.float64()))
+    path = f"promotion/{model.name}/{_key(filled)}/rows.parquet"
+    Scratch(settings).write(path, scored.schema, scored.to_batches())
+    return _with(filled, path=path)
+
+
+def _with(comparison: Comparison, **changes: Any) -> Comparison:
+    import dataclasses
+
+    return dataclasses.replace(comparison, **changes)
+
+
+def _key(found: Comparison) -> str:
+    parts = [found.model, found.challenger, str(found.champion), iso(found.as_of), iso(found.start), found.digest]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _challenger(registry: Registry, model: Model) -> str:
+    version = registry.version(model.name, CHALLENGER)
+    if version is None:
+        message = f"Model {model.name!r} has no challenger. Train one: `slipstream run training {model.name}`."
+        raise NotFoundError(message)
+    return version
+
+
+def _overlap(model: Model, empty: Comparison, ours: VersionDetails, theirs: VersionDetails | None) -> str | None:
+    last = empty.as_of - model.label.maturity
+    if empty.start < last:
+        return None
+    trained = f"version {ours.version} was trained on rows until {iso(ours.train_end)}"
+    if theirs:
+        trained += f", version {theirs.version} until {iso(theirs.train_end)}"
+    return (
+        f"No rows are left that neither was trained on and whose labels are known: {trained}, and labels mature at "
+        f"{iso(empty.as_of)} for rows until {iso(last)}. Decide at a later time."
+    )
+
+
+def _lost_features(model: Model, registry: Registry, empty: Comparison) -> str | None:
+    for version in filter(None, (empty.challenger, empty.champion)):
+        try:
+            registry.load(model.name, version).check_features(model.feature_columns)
+        except SchemaError as error:
+            return str(error)
+    return None
+
+
+def _poor_rows(model: Model, rows: pa.Table) -> str | None:
+    wanted = model.evaluation.min_rows
+    if rows.num_rows < wanted:
+        return (
+            f"Wanted at least {wanted} evaluation rows with a known label, found {rows.num_rows}. "
+            f"Decide at a later time, widen evaluation.window, or lower evaluation.min_rows."
+        )
+    labels = np.unique(rows.column("label").to_numpy())
+    if model.task == "binary_classification" and len(labels) < 2:
+        return f"All {rows.num_rows} evaluation rows have the label {labels[0]:g}: nothing can be told apart. Wait."
+    return None

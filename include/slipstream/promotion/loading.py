@@ -1,0 +1,131 @@
+"""A version's estimator, loaded from skops only, and only of types that are on our own list.
+
+MLflow would load whatever a model's own MLmodel file trusts, pickles included; a registry that others can write to must
+not be able to run code in a worker. So the file is read here, with a fixed allow-list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slipstream.errors import FatalError, SchemaError
+from slipstream.promotion.frames import model_frame
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+TRUSTED_TYPES: tuple[str, ...] = (
+    # Plain data holders of scikit-learn, numpy and scipy that skops does not know by itself. None of them runs a
+    # callable that the file names. A new estimator's types are added here, after a look at their __setstate__.
+    "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neighbors._ball_tree.BallTree",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
+)
+MODEL_FILE = "model.skops"
+
+
+def predict(task: str, estimator: Any, frame: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the chance of the positive class, or the predicted value, as float64 of shape ``(n,)``."""
+    import numpy as np
+
+    if len(frame) == 0:
+        return np.empty(0, dtype=np.float64)
+    if task != "binary_classification":
+        return np.ascontiguousarray(estimator.predict(frame), dtype=np.float64)
+    classes = [float(value) for value in estimator.classes_]
+    if 1.0 not in classes:
+        message = f"Wanted an estimator that knows the class 1, found the classes {classes}."
+        raise SchemaError(message)
+    return np.ascontiguousarray(estimator.predict_proba(frame)[:, classes.index(1.0)], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """One registered version, ready to score."""
+
+    model: str
+    version: str
+    task: str
+    kinds: Mapping[str, str]
+    estimator: Any = field(repr=False, compare=False)
+
+    @property
+    def feature_columns(self) -> list[str]:
+        """What it was trained on, in order: ``view__feature``."""
+        return list(self.kinds)
+
+    def frame(self, rows: pd.DataFrame | pa.Table) -> pd.DataFrame:
+        """Return what the estimator sees of ``rows``; SchemaError where a column is missing or of another type."""
+        return model_frame(rows, self.kinds)
+
+    def score(self, rows: pd.DataFrame | pa.Table) -> NDArray[np.float64]:
+        """Return the chance of the positive class, or the prediction, for each row: float64 of shape ``(n,)``."""
+        return predict(self.task, self.estimator, self.frame(rows))
+
+    def check_features(self, columns: Sequence[str]) -> None:
+        """Raise SchemaError unless ``columns`` (a definition's features) hold all that this version was trained on."""
+        missing = [name for name in self.kinds if name not in columns]
+        if missing:
+            message = (
+                f"{self.model} version {self.version} was trained on {missing}, which the definition no longer has. "
+                f"Put them back into model.yaml, or train and promote a version without them."
+            )
+            raise SchemaError(message)
+
+
+def untrusted_types(path: Path) -> list[str]:
+    """Return the types in a skops file that are neither known to skops nor on our list."""
+    import skops.io
+
+    return sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES))
+
+
+def load_folder(folder: Path, *, model: str, version: str) -> LoadedModel:
+    """Read a logged model's folder; FatalError for any format but skops and any type that is not on the list."""
+    import skops.io
+    import yaml
+
+    document = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+    flavor = document.get("flavors", {}).get("sklearn") or {}
+    found = (flavor.get("serialization_format"), flavor.get("pickled_model"))
+    if found != ("skops", MODEL_FILE):
+        message = (
+            f"{model} version {version} is not a skops model (format {found[0]!r}, file {found[1]!r}) and is not "
+            f"loaded: a pickle can run any code. Train it again with `slipstream run training {model}`."
+        )
+        raise FatalError(message)
+    path = folder / MODEL_FILE
+    if refused := untrusted_types(path):
+        message = (
+            f"{model} version {version} holds types that are not on the list of trusted ones: {refused}. It is not "
+            f"loaded. If they are harmless, add them to TRUSTED_TYPES in slipstream/promotion/loading.py."
+        )
+        raise FatalError(message)
+    estimator = skops.io.load(path, trusted=list(TRUSTED_TYPES))
+    task = (document.get("metadata") or {}).get("slipstream.task", "")
+    return LoadedModel(
+        model=model, version=version, task=task, kinds=_signature(document, model, version), estimator=estimator
+    )
+
+
+def _signature(document: Mapping[str, Any], model: str, version: str) -> dict[str, str]:
+    import json
+
+    inputs = (document.get("signature") or {}).get("inputs")
+    if not inputs:
+        message = f"{model} version {version} has no signature, so its features are unknown. Train it again."
+        raise SchemaError(message)
+    return {column["name"]: column["type"] for column in json.loads(inputs)}

@@ -1,0 +1,50 @@
+"""The alias ``champion`` in MLflow, kept equal to the ledger, which is the truth."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from slipstream.errors import NoChampionError
+from slipstream.promotion.ledger import champion, name_of
+from slipstream.promotion.registry import CHAMPION, Registry
+
+if TYPE_CHECKING:
+    from slipstream.definitions import Model
+    from slipstream.lake import Lake
+    from slipstream.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def repair(model: Model | str, *, lake: Lake, settings: Settings) -> str | None:
+    """Put the alias right where it differs from the ledger, say so in the log, and return the champion's version."""
+    name, registry = name_of(model), Registry.from_settings(settings)
+    while True:
+        row = champion(name, lake=lake)
+        wanted = row.version if row else None
+        found = registry.version(name, CHAMPION)
+        if found == wanted:
+            return wanted
+        logger.warning(
+            "The alias champion of %s points to version %s, the ledger names %s: put right.", name, found, wanted
+        )
+        registry.set_alias(name, CHAMPION, wanted)
+        # Read once more: a promotion may have been written between the look at the ledger and the alias.
+
+
+def resolve_champion(model: Model | str, *, lake: Lake, settings: Settings) -> str:
+    """Return the champion's version as the ledger has it, mending the alias on the way.
+
+    Raises:
+        NoChampionError: Nothing was promoted yet.
+    """
+    version = repair(model, lake=lake, settings=settings)
+    if version is None:
+        name = name_of(model)
+        message = (
+            f"Model {name!r} has no champion yet. Train one (`slipstream run training {name}`) and let the gate decide "
+            f"(`slipstream run promotion {name}`)."
+        )
+        raise NoChampionError(message)
+    return version
