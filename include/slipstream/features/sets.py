@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from slipstream.errors import SchemaError
 from slipstream.features.inputs import (
     Needed,
     due_time,
@@ -16,10 +15,10 @@ from slipstream.features.inputs import (
     label_inputs,
     merge,
     model_inputs,
-    open_inputs,
     pin,
     require,
 )
+from slipstream.features.labels import attach_labels
 from slipstream.features.population import TIME_COLUMN, population_batches, population_schema, scoring_intervals
 from slipstream.intervals import Interval, iso
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from slipstream.lake import Lake
     from slipstream.settings import Settings
 
-LABEL, LABEL_KNOWN_AT = "label", "label_known_at"
 # Sorts before every other name, so that among rows that became visible together the later known one counts.
 _KNOWN_FIRST = " known_at"
 
@@ -87,11 +85,11 @@ def population_set(
     needed = set_inputs(model, start, end, definitions=definitions, as_of=as_of if labels else None)
     pinned = dict(versions) if versions is not None else pin(lake, needed)
     require(lake, needed, who=f"Model {model.name!r} from {iso(start)} to {iso(end)}", versions=pinned)
-    source = {"definitions": definitions, "lake": lake, "settings": settings, "versions": pinned}
+    source: dict[str, Any] = {"definitions": definitions, "lake": lake, "settings": settings, "versions": pinned}
     batches = list(_joined(model, start, end, prepare_views(model, start, end, **source), **source))
     rows = pa.Table.from_batches(batches) if batches else empty_set(model, **source)
     if labels and as_of:
-        rows = _labelled(model, rows, start, end, as_of, **source)
+        rows = attach_labels(model, rows, start, end, as_of, **source)
     rows = rows.sort_by([(TIME_COLUMN, "ascending"), *((name, "ascending") for name in model.key)]).combine_chunks()
     return FeatureSet(rows, pinned, digest_rows(rows).hex)
 
@@ -106,7 +104,7 @@ def feature_batches(
     versions: Mapping[str, int],
 ) -> Iterator[pa.RecordBatch]:
     """Yield the predictions of one interval with their features, at most ``settings.chunk_rows`` rows at a time."""
-    source = {"definitions": definitions, "lake": lake, "settings": settings, "versions": versions}
+    source: dict[str, Any] = {"definitions": definitions, "lake": lake, "settings": settings, "versions": versions}
     prepared = prepare_views(model, interval.start, interval.end, **source)
     for batch in _joined(model, interval.start, interval.end, prepared, **source):
         for start in range(0, batch.num_rows, settings.chunk_rows):
@@ -223,76 +221,3 @@ def empty_set(
         view, _, name = feature.partition(":")
         schema = schema.append(pa.field(f"{view}__{name}", definitions.view(view).features[name].arrow))
     return schema.empty_table()
-
-
-def _labelled(
-    model: Model,
-    rows: pa.Table,
-    start: datetime,
-    end: datetime,
-    as_of: datetime,
-    *,
-    definitions: Definitions,
-    lake: Lake,
-    settings: Settings,
-    versions: Mapping[str, int],
-) -> pa.Table:
-    """Add the last label that was known at ``as_of`` to each row, and keep the rows that have one."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from slipstream.engine import query
-    from slipstream.features.pointintime import ViewRows, point_in_time_join
-
-    due = min(end + model.label.maturity, as_of)
-    tables: dict[str, Any] = dict(
-        open_inputs(
-            model.label.inputs,
-            definitions=definitions,
-            lake=lake,
-            start=start,
-            due=due,
-            versions=versions,
-            known_by=as_of,
-        )
-    )
-    population = [name for name in rows.column_names if name not in model.feature_columns]
-    tables.setdefault("population", rows.select(population))
-    found = query(
-        model.text(model.label.sql),
-        tables=tables,
-        params={"interval_start": start, "interval_end": end},
-        settings=settings,
-    )
-    labels = _as_view_rows(model, found)
-    keys = {name: name for name in (*model.key, TIME_COLUMN) if name in labels.column_names}
-    view = ViewRows("label", keys, labels, {LABEL: LABEL, LABEL_KNOWN_AT: LABEL_KNOWN_AT})
-    moment = pa.array([as_of], pa.timestamp("us", tz="UTC")).take(pa.array([0] * rows.num_rows, pa.int64()))
-    joined = point_in_time_join(rows.append_column(" as_of", moment), [view], time=" as_of").drop_columns([" as_of"])
-    return joined.filter(pc.is_valid(joined[LABEL]))
-
-
-def _as_view_rows(model: Model, found: pa.Table) -> pa.Table:
-    import pyarrow as pa
-
-    where = f"The label of model {model.name!r}"
-    missing = [name for name in (*model.key, LABEL, "known_at") if name not in found.column_names]
-    if missing:
-        message = f"{where}: wanted the column(s) {', '.join(missing)}; the SQL gives {', '.join(found.column_names)}."
-        raise SchemaError(message)
-    try:
-        labels = found[LABEL].cast(pa.float64())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        message = f"{where} must be a number or a boolean; found {found[LABEL].type}."
-        raise SchemaError(message) from error
-    names = [*model.key, *([TIME_COLUMN] if TIME_COLUMN in found.column_names else [])]
-    known = found["known_at"]
-    return pa.table(
-        {
-            **{name: found[name] for name in names},
-            "event_time": known,
-            "known_at": known,
-            LABEL: labels,
-            LABEL_KNOWN_AT: known,
-        }
-    )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from slipstream.definitions import Definitions, Model
     from slipstream.intervals import Interval
     from slipstream.lake import Lake, Run
-    from slipstream.promotion.registry import LoadedModel
+    from slipstream.promotion import LoadedModel
     from slipstream.settings import Settings
 
 
@@ -68,9 +68,11 @@ def score_population(
     from slipstream.features import feature_batches, model_inputs
     from slipstream.features.inputs import pin, require
     from slipstream.lake.scratch import Scratch
-    from slipstream.promotion import load_champion
+    from slipstream.promotion import Registry, resolve_champion
 
-    champion = load_champion(model, lake=lake, settings=settings)
+    registry = Registry.from_settings(settings)
+    version = resolve_champion(model, lake=lake, settings=settings)
+    champion, run_id = registry.load(model.name, version), registry.details(model.name, version).run_id
     as_trained = with_features_of(model, champion, definitions)
     needed = model_inputs(as_trained, interval, definitions=definitions)
     versions = pin(lake, needed)
@@ -80,7 +82,7 @@ def score_population(
     )
     schema = predictions_schema(model, definitions=definitions, lake=lake, settings=settings, versions=versions)
     path = f"scoring/{model.name}/{interval.start:%Y%m%dT%H%M%SZ}.parquet"
-    rows = Scratch(settings).write(path, schema, _predictions(model, champion, schema, batches))
+    rows = Scratch(settings).write(path, schema, _predictions(model, champion, run_id, schema, batches))
     return Scored(model.name, str(interval), path, rows, champion.version, versions)
 
 
@@ -156,18 +158,18 @@ def predictions_schema(
 
 
 def _predictions(
-    model: Model, champion: LoadedModel, schema: pa.Schema, batches: Iterator[pa.RecordBatch]
+    model: Model, champion: LoadedModel, run_id: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
     for batch in batches:
-        scores = champion.score(batch.select(champion.feature_columns).to_pandas())
+        scores = champion.score(pa.Table.from_batches([batch]))
         rows = batch.num_rows
         columns = [
             *(batch.column(name) for name in model.key),
             batch.column("prediction_time"),
             pa.array(scores, pa.float64()),
             pa.array([champion.version] * rows, pa.string()),
-            pa.array([champion.run_id] * rows, pa.string()),
+            pa.array([run_id] * rows, pa.string()),
         ]
         yield pa.record_batch(columns, schema=schema)

@@ -1,0 +1,177 @@
+"""From numbers to a decision: retrain or not, and why; every decision is a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from slipstream.intervals import Interval, iso, utc
+from slipstream.monitoring.drift import DriftReport, report_drift
+from slipstream.monitoring.performance import PerformanceReport, report_performance
+from slipstream.monitoring.rows import Measurement, schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from slipstream.definitions import Definitions, Model
+    from slipstream.lake import Lake, Run
+    from slipstream.settings import Settings
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What an interval's monitoring came to.
+
+    Attributes:
+        alarms: Which of drift, prediction_drift, data_quality and performance are beyond their bounds.
+        retrain: Whether a training should start.
+        reason: Why, or why not, in a sentence.
+        as_of: The time (UTC) that a training would stand at: the interval's end.
+    """
+
+    model: str
+    interval: str
+    model_version: str
+    alarms: tuple[str, ...]
+    retrain: bool
+    reason: str
+    as_of: str
+    version: int
+    digest: str
+    changed: bool
+    report: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**self.__dict__, "alarms": list(self.alarms)}
+
+
+def decide(
+    model: Model,
+    interval: Interval,
+    drift: DriftReport,
+    performance: PerformanceReport,
+    *,
+    lake: Lake,
+    settings: Settings,
+    run: Run,
+) -> Decision:
+    """Judge the numbers of ``interval``, write them and the decision to ``monitoring/<model>``, and return it."""
+    from slipstream.lake import Provenance
+    from slipstream.promotion import Registry
+
+    alarms = alarms_of(model, [*drift.metrics, *performance.metrics])
+    newest = _newest_training(Registry.from_settings(settings), model)
+    retrain, reason = judge(model, interval, alarms, newest)
+    decision = Measurement("decision", "retrain", "policy", float(retrain), None, bool(alarms), drift.rows, 0, reason)
+    rows = _as_rows(interval, drift, performance, decision)
+    provenance = Provenance(run=run, inputs={**performance.versions, **drift.versions}, definition=model.digest)
+    commit = lake.table(model.monitoring_table).write(interval, rows, provenance=provenance)
+    return Decision(
+        model=model.name,
+        interval=str(interval),
+        model_version=drift.model_version,
+        alarms=alarms,
+        retrain=retrain,
+        reason=reason,
+        as_of=iso(interval.end),
+        version=commit.version,
+        digest=commit.digest,
+        changed=commit.changed,
+        report=drift.report,
+    )
+
+
+def alarms_of(model: Model, metrics: Sequence[Measurement]) -> tuple[str, ...]:
+    """Return which verdicts are beyond their bounds: features as a share, the others by any one metric."""
+    found = []
+    for kind in ("data_quality", "drift", "prediction_drift", "performance"):
+        own = [metric for metric in metrics if metric.kind == kind and metric.threshold is not None]
+        share = sum(metric.alarm for metric in own) / len(own) if own else 0.0
+        if share >= (model.monitoring.drift_share if kind == "drift" else 1e-9):
+            found.append(kind)
+    return tuple(found)
+
+
+def judge(model: Model, interval: Interval, alarms: Sequence[str], newest: datetime | None) -> tuple[bool, str]:
+    """Return whether to retrain, and the reason; ``newest`` is the time that the newest version stands at (UTC)."""
+    policy = model.retraining
+    reasons = {"drift": "drift", "prediction_drift": "drift", "performance": "performance"}
+    wanted = sorted({reasons[alarm] for alarm in alarms if alarm in reasons and reasons[alarm] in policy.reasons})
+    if not alarms:
+        return False, "Nothing is beyond its bounds."
+    if not wanted:
+        return False, f"Beyond bounds: {', '.join(alarms)}; the policy does not retrain for it."
+    if newest is not None and interval.end - newest < policy.cooldown:
+        return (
+            False,
+            f"Beyond bounds: {', '.join(alarms)}; but the newest version is of {iso(newest)}, within cooldown.",
+        )
+    return True, f"Beyond bounds: {', '.join(alarms)}; retrain for {', '.join(wanted)}."
+
+
+def monitor(
+    model: Model, interval: Interval, *, definitions: Definitions, lake: Lake, settings: Settings, run: Run
+) -> Decision:
+    """Report drift and performance of one interval and decide: what the tasks do, in one call."""
+    source: dict[str, Any] = {"definitions": definitions, "lake": lake, "settings": settings, "run": run}
+    drift = report_drift(model, interval, **source)
+    performance = report_performance(model, interval, **source)
+    return decide(model, interval, drift, performance, lake=lake, settings=settings, run=run)
+
+
+def last_alarm(model: Model, *, lake: Lake) -> LastAlarm | None:
+    """Return the newest interval whose decision found something beyond its bounds."""
+    import pyarrow.compute as pc
+
+    table = lake.table(model.monitoring_table)
+    if not table.exists():
+        return None
+    alarms = (pc.field("kind") == "decision") & pc.field("alarm")
+    rows = table.read(columns=["window_end", "note", "value", "model_version"], where=alarms)
+    if not rows.num_rows:
+        return None
+    newest: Mapping[str, Any] = rows.sort_by([("window_end", "descending")]).slice(0, 1).to_pylist()[0]
+    return LastAlarm(utc(newest["window_end"]), newest["note"], bool(newest["value"]), newest["model_version"])
+
+
+@dataclass(frozen=True)
+class LastAlarm:
+    """The newest decision with an alarm."""
+
+    at: datetime
+    reason: str
+    retrain: bool
+    model_version: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**self.__dict__, "at": iso(self.at)}
+
+
+def _newest_training(registry: Any, model: Model) -> datetime | None:
+    versions = registry.versions(model.name)
+    return max((registry.details(model.name, version).as_of for version in versions), default=None)
+
+
+def _as_rows(interval: Interval, drift: DriftReport, performance: PerformanceReport, decision: Measurement) -> pa.Table:
+    import pyarrow as pa
+
+    parts = [
+        (drift.window_start, drift.window_end, drift.metrics),
+        (performance.window_start, performance.window_end, performance.metrics),
+        (drift.window_start, drift.window_end, (decision,)),
+    ]
+    rows = [
+        {
+            **metric.as_dict(),
+            "window_start": utc(start),
+            "window_end": utc(end),
+            "model_version": drift.model_version,
+            "event_time": interval.start,
+            "known_at": interval.end,
+        }
+        for start, end, metrics in parts
+        for metric in metrics
+    ]
+    return pa.Table.from_pylist(rows, schema=schema())

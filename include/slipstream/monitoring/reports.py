@@ -1,0 +1,38 @@
+"""Evidently's HTML, kept once for each window."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slipstream.lake.storage import Storage
+
+if TYPE_CHECKING:
+    from slipstream.definitions import Model
+    from slipstream.intervals import Interval
+    from slipstream.settings import Settings
+
+
+def keep_report(model: Model, interval: Interval, name: str, snapshot: Any, *, settings: Settings) -> str:
+    """Save a report under the reports root and return its path there; the same window again replaces it."""
+    relative = f"{model.name}/{interval.start:%Y-%m-%dT%H%M%SZ}/{name}.html"
+    storage = Storage(settings.reports, settings.storage_options())
+    target = storage.path(relative)
+    storage.make_folder(target.rpartition("/")[0])
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "report.html"
+        snapshot.save_html(str(page))
+        if storage.is_local:
+            partial = Path(f"{target}.partial")
+            partial.write_bytes(page.read_bytes())
+            partial.replace(target)
+        else:
+            with storage.filesystem.open_output_stream(target) as sink:
+                sink.write(page.read_bytes())
+    return relative
+
+
+def report_uri(settings: Settings, relative: str) -> str:
+    """Return where a kept report lies, for a link."""
+    return Storage(settings.reports, settings.storage_options()).uri(relative)
