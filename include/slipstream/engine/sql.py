@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 131_072
 _WIDE = ("HUGEINT", "UHUGEINT")
-_UNREADABLE = ("IO Error", "IOError", "OSError", "Failed to open")
+_UNREADABLE = ("IO Error:", "IOError:", "OSError:", "HTTP Error:")
+_DUCKDB_KIND = re.compile(r"[A-Z][\w ]* Error: ")
 
 
 def query(
@@ -151,7 +153,8 @@ def _translate(error: Exception, settings: Settings) -> SlipstreamError:
             f"DuckDB: {text.splitlines()[0]}"
         )
         return FatalError(message)
-    unreadable = isinstance(error, (duckdb.IOException, duckdb.HTTPException, OSError))
-    if unreadable or any(mark in text for mark in _UNREADABLE):
+    # An Arrow reader raises OSError for whatever DuckDB says, so what kind of error it is stands in the text only.
+    outside = isinstance(error, OSError) and not _DUCKDB_KIND.match(text)
+    if outside or any(mark in text for mark in _UNREADABLE):
         return ServiceError(f"The rows that the SQL reads could not be read. {text}")
     return DefinitionError(f"The SQL does not work. {text}")

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from slipstream.errors import SchemaError
+from slipstream.features.search import distinct, last_at_or_before
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,6 +67,11 @@ class KeyEncoder:
     dense: Sequence[Codes | None]
     size: int
 
+    @property
+    def widest(self) -> int:
+        """The number of distinct values of the key column that has most."""
+        return max((len(column.values) for column in self.columns), default=0)
+
     def encode(self, arrays: Sequence[pa.Array], names: Sequence[str], *, rows: int) -> Codes:
         """Return one code a row, below ``size``; NO_MATCH where a key is null or the view has no such entity."""
         codes = np.zeros(rows, dtype=np.int64)
@@ -90,7 +96,7 @@ def learn_keys(arrays: Sequence[pa.Array], names: Sequence[str], *, rows: int) -
         size *= max(len(column.values), 1)
         dense = None
         if size > _DENSE_ABOVE:
-            dense = np.unique(codes[codes != NO_MATCH])
+            dense = distinct(codes[codes != NO_MATCH])
             codes, size = _renumber(codes, dense), max(len(dense), 1)
         columns.append(column)
         denses.append(dense)
@@ -151,5 +157,5 @@ def _pair(left: Codes, right: Codes, right_size: int) -> Codes:
 def _renumber(codes: Codes, dense: Codes) -> Codes:
     if not len(dense):
         return np.full(len(codes), NO_MATCH, dtype=np.int64)
-    places = np.minimum(np.searchsorted(dense, codes), len(dense) - 1)
+    places = last_at_or_before(dense, codes)
     return np.where(dense[places] == codes, places, NO_MATCH)

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from slipstream.errors import SchemaError
 from slipstream.features.keys import NO_MATCH, KeyEncoder, learn_keys
+from slipstream.features.search import distinct, last_at_or_before
 from slipstream.features.ties import rank_values
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 EVENT_TIME, KNOWN_AT = "event_time", "known_at"
 CHUNK_ROWS = 131_072
+MAX_CHUNK_ROWS = 1_048_576
 THREADS = 2
 _MICROSECONDS = pa.timestamp("us", tz="UTC")
 _INT64 = np.iinfo(np.int64)
@@ -82,7 +84,7 @@ class _Clock:
     def place(self, times: Ints) -> Ints:
         """Return how far along each time is: the last place at or before it; -1 where it is before them all."""
         if self.times is not None:
-            return np.searchsorted(self.times, times, side="right") - 1
+            return last_at_or_before(self.times, times)
         return np.clip(times, self.earliest - 1, self.earliest + self.span - 1) - self.earliest
 
 
@@ -96,9 +98,9 @@ def point_in_time_join(population: pa.Table, views: Sequence[ViewRows], *, time:
         SchemaError: A column is missing, named twice or of a type that cannot be matched; a time is null, has no time
             zone or is finer than microseconds.
     """
-    prepared = [prepare(view) for view in views]
+    prepared = _prepare_all(views)
     _check_population(population.schema, prepared, time)
-    batches = _join_all(iter(_slices(population)), prepared, time)
+    batches = _join_all(_slices(population, _chunk_rows(prepared)), prepared, time)
     return pa.Table.from_batches(
         (b for t in batches for b in t.to_batches()), schema=_joined_schema(population.schema, prepared)
     )
@@ -108,9 +110,9 @@ def point_in_time_join_stream(
     reader: pa.RecordBatchReader, views: Sequence[ViewRows | PreparedView], *, time: str = "prediction_time"
 ) -> pa.RecordBatchReader:
     """As `point_in_time_join`, for a population that is read in batches: memory holds the views and a few batches."""
-    prepared = [view if isinstance(view, PreparedView) else prepare(view) for view in views]
+    prepared = _prepare_all(views)
     _check_population(reader.schema, prepared, time)
-    slices = (part for batch in reader for part in _slices(pa.Table.from_batches([batch])))
+    slices = _regroup(reader, _chunk_rows(prepared))
     batches = (batch for joined in _join_all(slices, prepared, time) for batch in joined.to_batches())
     return pa.RecordBatchReader.from_batches(_joined_schema(reader.schema, prepared), batches)
 
@@ -135,7 +137,7 @@ def prepare(view: ViewRows) -> PreparedView:
     clock = _make_clock(known, encoder.size)
     positions = codes * clock.span + clock.place(known)
 
-    order = np.argsort(positions, kind="stable")
+    order = np.argsort(positions)
     order = order[np.searchsorted(codes[order] != NO_MATCH, True) :]
     order = _greatest_of_equals(order, positions, event, rows, names)
     order = _drop_outdated(order, codes, event)
@@ -152,15 +154,20 @@ def prepare(view: ViewRows) -> PreparedView:
     )
 
 
-def _make_clock(known: Ints, entities: int) -> _Clock:
-    if not len(known):
+def _prepare_all(views: Sequence[ViewRows | PreparedView]) -> list[PreparedView]:
+    with ThreadPoolExecutor(max_workers=THREADS) as pool:
+        return list(pool.map(lambda view: view if isinstance(view, PreparedView) else prepare(view), views))
+
+
+def _make_clock(times: Ints, entities: int) -> _Clock:
+    if not len(times):
         return _Clock(span=1, earliest=0, times=None)
-    earliest, latest = int(known.min()), int(known.max())
+    earliest, latest = int(times.min()), int(times.max())
     span = latest - earliest + 1
     if entities * span < _INT64.max and earliest > _INT64.min:
         return _Clock(span=span, earliest=earliest, times=None)
-    times = np.unique(known)
-    return _Clock(span=len(times), earliest=earliest, times=times)
+    ticks = distinct(times)
+    return _Clock(span=len(ticks), earliest=earliest, times=ticks)
 
 
 def _greatest_of_equals(order: Ints, positions: Ints, event: Ints, rows: pa.Table, keys: Sequence[str]) -> Ints:
@@ -194,9 +201,9 @@ def _drop_outdated(order: Ints, codes: Ints, event: Ints) -> Ints:
     if not ((events[1:] < events[:-1]) & ~new_entity[1:]).any():
         return order
     # The running maximum of one array restarts at each entity because entities ascend in the composite.
-    ranks = np.searchsorted(np.unique(events), events)
     entity = np.cumsum(new_entity) - 1
-    composite = entity * (int(ranks.max()) + 1) + ranks
+    clock = _make_clock(events, int(entity[-1]) + 1)
+    composite = entity * clock.span + clock.place(events)
     kept: Ints = order[composite == np.maximum.accumulate(composite)]
     return kept
 
@@ -217,7 +224,7 @@ def _last_known(population: pa.Table, times: Ints, view: PreparedView) -> pa.Arr
     names = list(view.keys)
     codes = view.encoder.encode([_one_array(population[name]) for name in names], names, rows=len(times))
     first = codes * view.clock.span
-    places = np.searchsorted(view.positions, first + view.clock.place(times), side="right") - 1
+    places = last_at_or_before(view.positions, first + view.clock.place(times))
     safe = np.maximum(places, 0)
     counts = (codes != NO_MATCH) & (places >= 0) & (view.positions[safe] >= first)
     if view.ttl is not None:
@@ -238,9 +245,27 @@ def _join_all(slices: Iterator[pa.Table], views: Sequence[PreparedView], time: s
             yield done.result()
 
 
-def _slices(population: pa.Table) -> Iterator[pa.Table]:
-    for start in range(0, population.num_rows, CHUNK_ROWS):
-        yield population.slice(start, CHUNK_ROWS)
+def _chunk_rows(views: Sequence[PreparedView]) -> int:
+    """Return how many rows to join at a time: more where a view has many entities, whose values each chunk looks up."""
+    return min(max([CHUNK_ROWS, *(view.encoder.widest for view in views)]), MAX_CHUNK_ROWS)
+
+
+def _slices(population: pa.Table, rows: int) -> Iterator[pa.Table]:
+    for start in range(0, population.num_rows, rows):
+        yield population.slice(start, rows)
+
+
+def _regroup(reader: pa.RecordBatchReader, rows: int) -> Iterator[pa.Table]:
+    """Gather small batches, such as those of a table with a file a day, and cut large ones."""
+    waiting: list[pa.RecordBatch] = []
+    count = 0
+    for batch in reader:
+        waiting.append(batch)
+        count += batch.num_rows
+        if count >= rows:
+            yield from _slices(pa.Table.from_batches(waiting), rows)
+            waiting, count = [], 0
+    yield from _slices(pa.Table.from_batches(waiting, schema=reader.schema), rows)
 
 
 def _one_array(column: pa.ChunkedArray) -> pa.Array:

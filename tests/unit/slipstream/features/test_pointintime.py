@@ -323,6 +323,7 @@ def test_a_stream_gives_what_the_whole_table_gives_and_prepared_views_serve_many
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pointintime, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(pointintime, "MAX_CHUNK_ROWS", 7)
     dice = random.Random(5)
     view = weather(*(("JFK", NOON + i * TICK, NOON + dice.randrange(99) * TICK, float(i)) for i in range(50)))
     rows = population(*(("JFK", NOON + dice.randrange(99) * TICK) for _ in range(100)))
