@@ -110,10 +110,11 @@ class Definition(Strict):
 
     kind: ClassVar[str]
     file_name: ClassVar[str]
-    not_in_digest: ClassVar[frozenset[str]] = frozenset({"description", "purpose", "owner"})
+    not_in_digest: ClassVar[frozenset[str]] = frozenset({"description", "purpose", "owner", "end"})
 
     name: Name
     owner: str = Field(default="data", min_length=1, description="Who answers for it; Airflow shows it.")
+    end: Moment | None = Field(default=None, description="No interval starts at or after it; none: it goes on.")
 
     _folder: Path = PrivateAttr(default=Path())
     _files: dict[str, str] = PrivateAttr(default_factory=dict)

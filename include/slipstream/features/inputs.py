@@ -38,12 +38,13 @@ def finished(definitions: Definitions, table: str, start: datetime | None, due: 
 
     Without ``start``, from the first interval that its definition has.
     """
-    first = table_definition(definitions, table).start
-    begin = max(first, start) if start else first
-    if begin >= due:
+    definition = table_definition(definitions, table)
+    begin = max(definition.start, start) if start else definition.start
+    last = min(due, definition.end) if definition.end else due
+    if begin >= last:
         return Needed(table, ())
-    intervals = table_cron(definitions, table).intervals(begin, due)
-    return Needed(table, tuple(i for i in intervals if i.end <= due and i.end > first))
+    intervals = table_cron(definitions, table).intervals(begin, last)
+    return Needed(table, tuple(i for i in intervals if i.end <= due and i.end > definition.start))
 
 
 def view_inputs(view: View, interval: Interval, *, definitions: Definitions) -> list[Needed]:

@@ -27,7 +27,7 @@ TIME_COLUMN = "prediction_time"
 
 def scoring_intervals(model: Model, start: datetime, end: datetime) -> list[Interval]:
     """Return the scoring intervals that overlap ``[start, end)``, from the model's own start on."""
-    begin = max(start, model.start)
+    begin, end = max(start, model.start), min(end, model.end) if model.end else end
     return list(model.cron.intervals(begin, end)) if begin < end else []
 
 
