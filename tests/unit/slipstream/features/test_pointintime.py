@@ -100,6 +100,21 @@ def test_a_late_correction_of_the_newest_event_counts_once_it_is_known() -> None
     assert winds(point_in_time_join(population(("JFK", NOON - TICK), ("JFK", NOON)), [view])) == [2.0, 3.0]
 
 
+def test_the_worked_example_of_the_documentation_holds() -> None:
+    """docs/explanation/point-in-time.md; change both together."""
+
+    def clock(text: str) -> datetime:
+        return datetime.fromisoformat(f"2013-07-01T{text}:00+00:00")
+
+    rows = [("08:00", "08:10", 5), ("09:00", "09:10", 7), ("08:00", "09:30", 6), ("10:00", "11:45", 20)]
+    rows.append(("10:00", "12:15", 18))
+    view = weather(*(("JFK", clock(event), clock(known), wind) for event, known, wind in rows), ttl=3 * HOUR)
+    seen = {"08:05": None, "08:10": 5, "09:05": 5, "09:45": 7, "11:30": 7, "12:00": 20, "12:30": 18, "13:00": 18}
+    seen["13:01"] = None
+    flights = population(*(("JFK", clock(time)) for time in seen), ("LGA", clock("12:00")))
+    assert winds(point_in_time_join(flights, [view])) == [*seen.values(), None]
+
+
 def test_a_value_exactly_as_old_as_its_ttl_still_counts() -> None:
     view = weather(("JFK", NOON, NOON, 5.0), ttl=HOUR)
     assert winds(point_in_time_join(population(("JFK", NOON + HOUR), ("JFK", NOON + HOUR + TICK)), [view])) == [
