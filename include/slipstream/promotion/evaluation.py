@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from slipstream.definitions import Definitions, Model
+    from slipstream.features import FeatureSet
     from slipstream.lake import Lake
     from slipstream.promotion.gate import Evidence
     from slipstream.settings import Settings
@@ -93,19 +94,47 @@ def compare(
         NotFoundError: There is no such challenger.
         IncompleteError: Intervals that the rows need are not in the lake.
     """
+    from slipstream.features import population_set
+
+    present = repair(model, lake=lake, settings=settings)
+    planned = plan(model, present=present, settings=settings, challenger=challenger, champion=champion, as_of=as_of)
+    if planned.problem:
+        return planned
+    found = population_set(
+        model,
+        planned.start,
+        planned.end,
+        definitions=definitions,
+        lake=lake,
+        settings=settings,
+        as_of=planned.as_of,
+        versions=versions,
+        labels=True,
+    )
+    return score_both(model, planned, found, settings=settings)
+
+
+def plan(
+    model: Model,
+    *,
+    present: str | None,
+    settings: Settings,
+    challenger: str | None = None,
+    champion: str | None = None,
+    as_of: datetime | None = None,
+) -> Comparison:
+    """Return who is to be compared with whom on the rows of which time, before any row is read."""
     registry = Registry.from_settings(settings)
     ours = registry.details(model.name, challenger or _challenger(registry, model))
-    present = repair(model, lake=lake, settings=settings)
     against = champion or present
     theirs = registry.details(model.name, against) if against else None
     moment = utc(as_of) if as_of is not None else ours.as_of
-    start = max([moment - model.evaluation.window, ours.train_end, *([theirs.train_end] if theirs else [])])
-    empty = Comparison(
+    planned = Comparison(
         model=model.name,
         challenger=ours.version,
         champion=theirs.version if theirs else None,
         as_of=moment,
-        start=start,
+        start=max([moment - model.evaluation.window, ours.train_end, *([theirs.train_end] if theirs else [])]),
         end=moment,
         rows=0,
         versions={},
@@ -116,60 +145,32 @@ def compare(
         problem=None,
     )
     if champion is None and ours.version == present:
-        return _with(empty, problem=f"Version {ours.version} is the champion already: there is nothing to decide.")
-    problem = _overlap(model, empty, ours, theirs) or _lost_features(model, registry, empty)
-    if problem:
-        return _with(empty, problem=problem)
-    return _score(model, registry, empty, definitions=definitions, lake=lake, settings=settings, versions=versions)
+        return replace(planned, problem=f"Version {present} is the champion already: there is nothing to decide.")
+    problem = _overlap(model, planned, ours, theirs) or _lost_features(model, registry, planned)
+    return replace(planned, problem=problem)
 
 
-def _score(
-    model: Model,
-    registry: Registry,
-    empty: Comparison,
-    *,
-    definitions: Definitions,
-    lake: Lake,
-    settings: Settings,
-    versions: Mapping[str, int] | None,
-) -> Comparison:
+def score_both(model: Model, planned: Comparison, found: FeatureSet, *, settings: Settings) -> Comparison:
+    """Score the rows with both versions and stage them; rows on which nothing can be decided are a problem."""
     import pyarrow as pa
 
-    from slipstream.features import population_set
     from slipstream.lake.scratch import Scratch
 
-    found = population_set(
-        model,
-        empty.start,
-        empty.end,
-        definitions=definitions,
-        lake=lake,
-        settings=settings,
-        as_of=empty.as_of,
-        versions=versions,
-        labels=True,
-    )
-    filled = _with(empty, rows=found.rows.num_rows, versions=dict(found.versions), digest=found.digest)
+    filled = replace(planned, rows=found.rows.num_rows, versions=dict(found.versions), digest=found.digest)
     if problem := _poor_rows(model, found.rows):
-        return _with(filled, problem=problem)
-    scored = found.rows
+        return replace(filled, problem=problem)
+    scored, registry = found.rows, Registry.from_settings(settings)
     for role, version in (("challenger", filled.challenger), ("champion", filled.champion)):
         if version is None:
             continue
         score = registry.load(model.name, version).score(found.rows)
         if not np.isfinite(score).all():
             message = f"Version {version} gives {int((~np.isfinite(score)).sum())} scores that are not finite."
-            return _with(filled, problem=message)
+            return replace(filled, problem=message)
         scored = scored.append_column(role, pa.array(score, pa.float64()))
     path = f"promotion/{model.name}/{_key(filled)}/rows.parquet"
     Scratch(settings).write(path, scored.schema, scored.to_batches())
-    return _with(filled, path=path)
-
-
-def _with(comparison: Comparison, **changes: Any) -> Comparison:
-    import dataclasses
-
-    return dataclasses.replace(comparison, **changes)
+    return replace(filled, path=path)
 
 
 def _key(found: Comparison) -> str:
@@ -185,21 +186,21 @@ def _challenger(registry: Registry, model: Model) -> str:
     return version
 
 
-def _overlap(model: Model, empty: Comparison, ours: VersionDetails, theirs: VersionDetails | None) -> str | None:
-    last = empty.as_of - model.label.maturity
-    if empty.start < last:
+def _overlap(model: Model, planned: Comparison, ours: VersionDetails, theirs: VersionDetails | None) -> str | None:
+    last = planned.as_of - model.label.maturity
+    if planned.start < last:
         return None
     trained = f"version {ours.version} was trained on rows until {iso(ours.train_end)}"
     if theirs:
         trained += f", version {theirs.version} until {iso(theirs.train_end)}"
     return (
         f"No rows are left that neither was trained on and whose labels are known: {trained}, and labels mature at "
-        f"{iso(empty.as_of)} for rows until {iso(last)}. Decide at a later time."
+        f"{iso(planned.as_of)} for rows until {iso(last)}. Decide at a later time."
     )
 
 
-def _lost_features(model: Model, registry: Registry, empty: Comparison) -> str | None:
-    for version in filter(None, (empty.challenger, empty.champion)):
+def _lost_features(model: Model, registry: Registry, planned: Comparison) -> str | None:
+    for version in filter(None, (planned.challenger, planned.champion)):
         try:
             registry.load(model.name, version).check_features(model.feature_columns)
         except SchemaError as error:

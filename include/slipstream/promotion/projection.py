@@ -19,6 +19,11 @@ logger = logging.getLogger(__name__)
 
 def repair(model: Model | str, *, lake: Lake, settings: Settings) -> str | None:
     """Put the alias right where it differs from the ledger, say so in the log, and return the champion's version."""
+    return project(model, lake=lake, settings=settings, level=logging.WARNING)
+
+
+def project(model: Model | str, *, lake: Lake, settings: Settings, level: int = logging.INFO) -> str | None:
+    """Make the alias what the ledger says, as the step after a row that changed the champion."""
     name, registry = name_of(model), Registry.from_settings(settings)
     while True:
         row = champion(name, lake=lake)
@@ -26,9 +31,8 @@ def repair(model: Model | str, *, lake: Lake, settings: Settings) -> str | None:
         found = registry.version(name, CHAMPION)
         if found == wanted:
             return wanted
-        logger.warning(
-            "The alias champion of %s points to version %s, the ledger names %s: put right.", name, found, wanted
-        )
+        text = "The alias champion of %s points to version %s, the ledger names %s: put right."
+        logger.log(level, text, name, found, wanted)
         registry.set_alias(name, CHAMPION, wanted)
         # Read once more: a promotion may have been written between the look at the ledger and the alias.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import NoChampionError, VerdictError
 from slipstream.promotion.ledger import CHANGES, Entry, LedgerRow, append, last_change, name_of, stack
-from slipstream.promotion.projection import repair, resolve_champion
+from slipstream.promotion.projection import project, repair, resolve_champion
 from slipstream.promotion.registry import CHALLENGER, Registry
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def promote(
         return Entry(action="promoted", version=verdict.challenger, **_facts(verdict, run, by))
 
     row = append(name, lake=lake, run=run, decide=decide)
-    _project(name, verdict.challenger, lake=lake, settings=settings)
+    _move_aliases(name, verdict.challenger, lake=lake, settings=settings)
     return row
 
 
@@ -118,13 +118,13 @@ def rollback(
         return Entry(action="rolled_back", version=target, reason=reason, by=_who(run, by), run_id=_run_name(run))
 
     row = append(name, lake=lake, run=run, decide=decide)
-    repair(name, lake=lake, settings=settings)
+    project(name, lake=lake, settings=settings)
     return row
 
 
-def _project(name: str, challenger: str, *, lake: Lake, settings: Settings) -> None:
+def _move_aliases(name: str, challenger: str, *, lake: Lake, settings: Settings) -> None:
     """Move the alias ``champion``, and take ``challenger`` from the version that is one no longer."""
-    repair(name, lake=lake, settings=settings)
+    project(name, lake=lake, settings=settings)
     registry = Registry.from_settings(settings)
     if registry.version(name, CHALLENGER) == challenger:
         registry.set_alias(name, CHALLENGER, None)

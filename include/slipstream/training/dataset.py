@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import FatalError
-from slipstream.intervals import iso, utc
+from slipstream.intervals import Interval, iso, utc
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slipstream.definitions import Definitions, Model
+    from slipstream.features import FeatureSet
     from slipstream.lake import Lake, Run
     from slipstream.settings import Settings
 
@@ -88,8 +89,6 @@ def build_training_set(
         FatalError: Too few rows, or one class only.
     """
     from slipstream.features import population_set
-    from slipstream.lake.scratch import Scratch
-    from slipstream.training.runs import open_parent
 
     as_of = utc(as_of)
     start, end = max(as_of - model.training.window, model.start), as_of - model.evaluation.window
@@ -102,27 +101,36 @@ def build_training_set(
     found = population_set(
         model, start, end, definitions=definitions, lake=lake, settings=settings, as_of=as_of, labels=True
     )
+    return stage(model, found, Interval(start, end), as_of=as_of, settings=settings, run=run)
+
+
+def stage(
+    model: Model, found: FeatureSet, span: Interval, *, as_of: datetime, settings: Settings, run: Run
+) -> TrainingSet:
+    """Check, order, split and stage the rows of ``span``, and open the parent run."""
+    from slipstream.lake.scratch import Scratch
+    from slipstream.training.runs import open_parent
+
     rows = in_order(found.rows, model)
     check_rows(model, rows, as_of)
-    boundary = validation_start(rows, end, model.training.validation_share)
-    path = f"training/{model.name}/{training_key(model, as_of)}/rows.parquet"
-    Scratch(settings).write(path, rows.schema, rows.to_batches())
-    late = _count_from(rows, boundary)
+    boundary = validation_start(rows, span.end, model.training.validation_share)
+    key = training_key(model, as_of)
     staged = TrainingSet(
         model=model.name,
-        key=training_key(model, as_of),
-        path=path,
+        key=key,
+        path=f"training/{model.name}/{key}/rows.parquet",
         as_of=as_of,
-        train_start=start,
+        train_start=span.start,
         validation_start=boundary,
-        train_end=end,
+        train_end=span.end,
         rows=rows.num_rows,
-        validation_rows=late,
+        validation_rows=_count_from(rows, boundary),
         versions=dict(found.versions),
         digest=found.digest,
         run_id="",
     )
     check_split(model, rows, staged)
+    Scratch(settings).write(staged.path, rows.schema, rows.to_batches())
     return open_parent(model, staged, settings=settings, run=run)
 
 

@@ -1,0 +1,231 @@
+"""A real MLflow store, opened once a session, and a small world of definitions with a real lake behind it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from slipstream.definitions import Definitions, Model, load_definitions
+from slipstream.features import materialise
+from slipstream.intervals import Interval, utc
+from slipstream.lake import Lake, Provenance, Run
+from slipstream.settings import Settings
+
+FIRST, DAYS, PER_DAY = utc("2013-01-01"), 40, 60
+NOW = FIRST + timedelta(days=DAYS)
+_numbers = itertools.count(1)
+
+SOURCE = """
+name: {name}
+owner: shop
+description: {name} of a small shop.
+schedule: "0 0 * * *"
+start: 2012-12-31
+connector: {{type: files, path: "{name}/{{start:%Y-%m-%d}}.csv", format: csv}}
+columns: {columns}
+key: [order_id]
+event_time: {event_time}
+known_at: interval_end
+"""
+VIEW = """
+name: order_facts
+owner: shop
+description: What is known of an order.
+schedule: "0 0 * * *"
+start: 2012-12-31
+entity: [order_id]
+inputs: {orders: {table: raw/orders, lookback: 0h}}
+ttl: 5d
+features:
+  size: {type: float64, description: Size of the order.}
+  kind: {type: string, description: Kind of the order.}
+  rush: {type: bool, description: Whether it is in a hurry.}
+"""
+MODEL = """
+name: %(name)s
+purpose: A small model for tests.
+owner: shop
+task: %(task)s
+start: 2013-01-01
+key: [order_id]
+population:
+  inputs: {orders: {table: raw/orders, lookback: 1d}}
+label:
+  inputs: {outcomes: {table: raw/outcomes}}
+  maturity: 1d
+features: ["order_facts:size", "order_facts:kind", "order_facts:rush"]
+training:
+  window: 365d
+  min_rows: 100
+  candidates: {%(grid)s}
+evaluation: {window: 10d, min_rows: 100}
+seed: 7
+gate: [{check: baseline}, {check: metric_gain, resamples: 500}]
+scoring: {schedule: "0 0 * * *", at: start}
+monitoring: {sample: 100}
+"""
+ESTIMATOR = """
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+NUMBERS = ["order_facts__size", "order_facts__rush"]
+
+
+def build(params):
+    columns = ColumnTransformer(
+        [("kind", OneHotEncoder(handle_unknown="ignore"), ["order_facts__kind"]), ("numbers", SimpleImputer(), NUMBERS)]
+    )
+    return Pipeline([("columns", columns), ("model", %s(**params))])
+"""
+
+
+@pytest.fixture(scope="session")
+def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the address of a real tracking store and registry, empty at the start of the session."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", (folder / "artifacts").as_uri())
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        yield f"sqlite:///{folder}/mlflow.db"
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A small world: 40 days of 60 orders, whose outcome depends on size and kind, and is known a day later."""
+
+    definitions: Definitions
+    lake: Lake
+    settings: Settings
+    run: Run
+
+    @property
+    def source(self) -> dict[str, Any]:
+        return {"definitions": self.definitions, "lake": self.lake, "settings": self.settings}
+
+    def model(self, task: str = "binary_classification", **changes: Any) -> Model:
+        """Return a model of a name of its own, so that no two tests meet in MLflow or the ledger."""
+        kind = "churn" if task == "binary_classification" else "amount"
+        name = f"{kind}_{next(_numbers)}"
+        return self.definitions.model(kind).model_copy(update={"name": name, **changes})
+
+
+def _write(root: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def _definitions(root: Path) -> Definitions:
+    orders = "{order_id: int64, due: timestamp, size: float64, kind: string, rush: bool}"
+    outcomes = "{order_id: int64, done: timestamp, churned: int64, amount: float64}"
+    population = (
+        "SELECT order_id, due AS prediction_time FROM orders WHERE due >= $interval_start AND due < $interval_end"
+    )
+    files = {
+        "sources/orders/source.yaml": SOURCE.format(name="orders", columns=orders, event_time="interval_start"),
+        "sources/outcomes/source.yaml": SOURCE.format(name="outcomes", columns=outcomes, event_time="done"),
+        "features/order_facts/view.yaml": VIEW,
+        "features/order_facts/view.sql": "SELECT order_id, event_time, known_at, size, kind, rush FROM orders",
+    }
+    regression = {"name": "amount", "task": "regression", "grid": "alpha: [0.1, 10.0]"}
+    classes = {"name": "churn", "task": "binary_classification", "grid": "C: [0.01, 1.0]"}
+    for values, label, kind in ((classes, "churned", "LogisticRegression"), (regression, "amount", "Ridge")):
+        folder = f"models/{values['name']}"
+        files |= {
+            f"{folder}/model.yaml": MODEL % values,
+            f"{folder}/population.sql": population,
+            f"{folder}/label.sql": f"SELECT order_id, {label} AS label, known_at FROM outcomes",
+            f"{folder}/estimator.py": ESTIMATOR % kind,
+        }
+    _write(root, files)
+    return load_definitions(root)
+
+
+def shop_rows(seed: int = 1) -> pa.Table:
+    """Return every order with its outcome, drawn from ``seed``."""
+    chance = np.random.default_rng(seed)
+    number = DAYS * PER_DAY
+    size, kind = chance.normal(size=number), chance.choice(["a", "b", "c"], number)
+    strength = size + np.where(kind == "a", 1.0, -0.5)
+    due = [FIRST + timedelta(days=index // PER_DAY) for index in range(number)]
+    return pa.table(
+        {
+            "order_id": pa.array(range(number), pa.int64()),
+            "due": pa.array(due, pa.timestamp("us", tz="UTC")),
+            "size": pa.array(np.where(chance.random(number) < 0.02, np.nan, size), from_pandas=True),
+            "kind": pa.array([None if missing else word for word, missing in zip(kind, chance.random(number) < 0.02)]),
+            "rush": pa.array(chance.random(number) < 0.3),
+            "churned": pa.array((chance.random(number) < 1 / (1 + np.exp(-strength))).astype(int), pa.int64()),
+            "amount": pa.array(10 + 3 * strength + chance.normal(size=number)),
+        }
+    )
+
+
+def fill_lake(definitions: Definitions, lake: Lake, settings: Settings, rows: pa.Table) -> None:
+    """Publish each day's orders the day before they are due, and their outcomes the day after."""
+    import pyarrow.compute as pc
+
+    run = Run.local()
+    for day in range(-1, DAYS):
+        interval = Interval(FIRST + timedelta(days=day), FIRST + timedelta(days=day + 1))
+        begin, end = (pa.scalar(each, pa.timestamp("us", tz="UTC")) for each in (interval.start, interval.end))
+        coming = rows.filter(pc.equal(rows["due"], end))
+        past = rows.filter(pc.equal(rows["due"], begin))
+        _put(lake, definitions, "orders", interval, coming, {"event_time": begin, "known_at": end}, run)
+        _put(lake, definitions, "outcomes", interval, past.append_column("done", past["due"]), {"known_at": end}, run)
+        materialise(
+            definitions.view("order_facts"), interval, definitions=definitions, lake=lake, settings=settings, run=run
+        )
+
+
+def _put(
+    lake: Lake,
+    definitions: Definitions,
+    name: str,
+    interval: Interval,
+    rows: pa.Table,
+    times: dict[str, pa.Scalar],
+    run: Run,
+) -> None:
+    if name == "outcomes":
+        times = {"event_time": None, **times}
+    for column, value in times.items():
+        values = rows["done"] if value is None else pa.repeat(value, rows.num_rows)
+        rows = rows.append_column(column, values)
+    schema = definitions.source(name).table_schema
+    table = rows.select(schema.names).cast(schema)
+    lake.table(f"raw/{name}").write(interval, table, provenance=Provenance(run=run))
+
+
+@pytest.fixture(scope="session")
+def shop_lake(tmp_path_factory: pytest.TempPathFactory) -> tuple[Definitions, Path]:
+    """Build the shop's definitions and its lake, once a session; tests read it and write elsewhere."""
+    root = tmp_path_factory.mktemp("shop")
+    definitions = _definitions(root / "include")
+    settings = Settings(project=root, home=root / "home")
+    fill_lake(definitions, Lake.from_settings(settings), settings, shop_rows())
+    return definitions, root
+
+
+@pytest.fixture
+def shop(shop_lake: tuple[Definitions, Path], mlflow_store: str) -> Shop:
+    """Give the shop, with the session's lake and MLflow store."""
+    definitions, root = shop_lake
+    settings = Settings(project=root, home=root / "home", mlflow_tracking_uri=mlflow_store)
+    run = Run(dag_id="shop", run_id="manual", task_id="task", by="tester")
+    return Shop(definitions, Lake.from_settings(settings), settings, run)
+
+
+ShopModel = Callable[..., Model]
