@@ -16,6 +16,7 @@ from slipstream.definitions.loading import read_root
 from slipstream.errors import DefinitionError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+SUFFIX = ".tmpl"  # so that no linter takes a template for what will be made of it
 _NUMBERS = ("float64", "int64")
 _TAKEN = frozenset({"event_time", "known_at", "interval_start", "rows_1d"})
 # A feature's type → whether an estimator takes it, as a number or as a word.
@@ -148,8 +149,10 @@ def _identifier(name: str) -> str:
     """Return a column or table for SQL, quoted if DuckDB has another use for the word."""
     import duckdb
 
-    rows = duckdb.sql("SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category <> 'unreserved'").fetchall()
-    return f'"{name}"' if (name,) in rows else name
+    query = "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category <> 'unreserved'"
+    with duckdb.connect(":memory:") as connection:
+        reserved = connection.execute(query).fetchall()
+    return f'"{name}"' if (name,) in reserved else name
 
 
 def _check_name(root: Path, folder: str, name: str) -> Path:
@@ -177,8 +180,9 @@ def _write(root: Path, folder: str, template: str, name: str, values: Mapping[st
     partial.mkdir()
     try:
         for file in _templates(template):
-            text = _filled(file.read_text(encoding="utf-8"), file.suffix, root, {**values, "name": name}, file.stem)
-            (partial / file.name).write_text(text, encoding="utf-8")
+            written = partial / file.name.removesuffix(SUFFIX)
+            text = file.read_text(encoding="utf-8")
+            written.write_text(_filled(text, written, root, {**values, "name": name}), encoding="utf-8")
         partial.rename(target)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -188,15 +192,15 @@ def _write(root: Path, folder: str, template: str, name: str, values: Mapping[st
 
 def _templates(template: str) -> Iterable[Path]:
     folder = Path(str(files("slipstream.templates"))) / template
-    return sorted(file for file in folder.iterdir() if file.suffix in (".yaml", ".sql", ".py"))
+    return sorted(file for file in folder.iterdir() if file.suffix == SUFFIX)
 
 
-def _filled(text: str, suffix: str, root: Path, values: Mapping[str, str], stem: str) -> str:
-    words = {**values, "editor": _editor_line(root, stem)}
-    if suffix == ".sql":
+def _filled(text: str, file: Path, root: Path, values: Mapping[str, str]) -> str:
+    words = {**values, "editor": _editor_line(root, file.stem)}
+    if file.suffix == ".sql":
         words = {key: _identifier(word) if key in ("source", "entity") else word for key, word in words.items()}
     filled = re.sub(r"\{\{(\w+)\}\}", lambda match: words[match.group(1)], text)
-    return re.sub(r"\n\n(?=    count)", "\n", filled)
+    return re.sub(r"\n\n(?=    \(count)", "\n", filled)
 
 
 def _editor_line(root: Path, stem: str) -> str:
