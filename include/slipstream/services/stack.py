@@ -19,6 +19,9 @@ from slipstream.settings import Settings
 GRACE = 15.0
 """Seconds that a service gets between being asked to end and being killed."""
 
+ORPHAN_GRACE = 2.0
+"""The same for what is left when its service has ended; Airflow's workers then ignore SIGTERM."""
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -169,7 +172,7 @@ def _stop_all(places: Places, record: Record | None, progress: Progress) -> tupl
         for name in running:
             progress(name, "stopped")
         stopped.extend(running)
-    terminate(everything | family(leaders, places.token), grace=GRACE)
+    terminate(everything | family(leaders, places.token), grace=ORPHAN_GRACE)
     forget(places, record)
     return tuple(stopped)
 
@@ -178,4 +181,7 @@ def _stop_together(places: Places, record: Record | None, together: tuple[str, .
     if "postgres" in together:
         postgres.stop_server(places.postgres / "data", grace=GRACE)
     started = [record.services[name] for name in together if record and name in record.services]
-    terminate(family({part.pid: part.known for part in started}), grace=GRACE)
+    everything = family({part.pid: part.known for part in started})
+    # Each leader ends its own children in good order; told all at once, some wait for one another.
+    terminate({process for process in everything if process.pid in {p.pid for p in started if p.alive}}, grace=GRACE)
+    terminate(everything, grace=ORPHAN_GRACE)
