@@ -20,5 +20,6 @@ def build(params: dict[str, Any]) -> Pipeline:
         [("categories", encoder, CATEGORIES)], remainder="passthrough", verbose_feature_names_out=False
     )
     # No early stopping: it would hold out rows at random, and flights of one day resemble each other.
-    defaults = {"max_iter": 200, "min_samples_leaf": 40, "early_stopping": False}
-    return Pipeline([("columns", columns), ("trees", HistGradientBoostingRegressor(**{**defaults, **params}))])
+    defaults = {"max_iter": 200, "min_samples_leaf": 40}
+    trees = HistGradientBoostingRegressor(early_stopping=False, **{**defaults, **params})
+    return Pipeline([("columns", columns), ("trees", trees)])

@@ -40,8 +40,7 @@ def _file(name: str) -> Path:
 
 def _minutes(clock: pd.Series) -> pd.Series:
     """Return the minutes after midnight that a clock time such as 1730 means."""
-    minutes: pd.Series = clock // 100 * 60 + clock % 100
-    return minutes
+    return clock - clock.floordiv(100) * 40
 
 
 def _arrival(departure: pd.Series, clock: pd.Series, dest: pd.Series, zones: dict[str, str]) -> pd.Series:
@@ -51,7 +50,8 @@ def _arrival(departure: pd.Series, clock: pd.Series, dest: pd.Series, zones: dic
     by_zone = departure.groupby(dest.map(zones))
     local = pd.concat([leaving.dt.tz_convert(zone).dt.tz_localize(None) for zone, leaving in by_zone])
     flown = (_minutes(clock) - (local.dt.hour * 60 + local.dt.minute)) % MINUTES_OF_DAY
-    return departure + pd.to_timedelta(flown, unit="m")
+    arrival: pd.Series[pd.Timestamp] = departure + pd.to_timedelta(flown, unit="m")
+    return arrival
 
 
 @functools.cache

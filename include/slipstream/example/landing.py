@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,8 +60,8 @@ class Landing:
             return
         final = Path(target)
         final.parent.mkdir(parents=True, exist_ok=True)
-        # A leading dot: no reader's pattern matches it. The process number: two publishers do not meet in it.
-        partial = final.with_name(f".{final.name}.{os.getpid()}.part")
+        # A leading dot: no reader's pattern matches it. The token: two publishers do not meet in it.
+        partial = final.with_name(f".{final.name}.{secrets.token_hex(4)}.part")
         try:
             partial.write_bytes(content)
             partial.replace(final)
