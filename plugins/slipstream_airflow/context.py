@@ -1,0 +1,125 @@
+"""What a task learns from Airflow: its interval, the time it stands at, who runs it and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from slipstream.errors import FatalError
+from slipstream.intervals import Interval, Schedule, iso, utc
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from slipstream.lake import Run
+
+Due = Literal["start", "end"]
+BACKFILL = "backfill"
+MANUAL = "manual"
+
+
+def interval_of(context: Context, schedule: Schedule, *, start: str | None = None, due: Due = "end") -> Interval:
+    """Return the interval of ``schedule`` that a run is for.
+
+    In this order: ``start``, the run's param ``interval_start``, a logical date that is an interval's start, and else
+    (a manual or asset-triggered run) the newest interval that was due at the run's time.
+
+    Args:
+        context: The task's context.
+        schedule: The cron schedule, in UTC, that cuts time into intervals.
+        start: The interval's start in ISO 8601, where the operator was given one.
+        due: Whether an interval is due when it starts or when it has ended.
+
+    Raises:
+        FatalError: That is no start of an interval, or the interval is not due yet.
+    """
+    given = start or params_of(context).get("interval_start")
+    if given:
+        return _due_by_now(interval_from(schedule, given), due)
+    logical_date = _plain(context.get("logical_date"))
+    if logical_date is not None and schedule.floor(logical_date) == logical_date:
+        return _due_by_now(schedule.interval_at(logical_date), due)
+    moment = logical_date or _plain(context["dag_run"].run_after) or datetime.now(UTC)
+    current = schedule.interval_at(moment)
+    return current if due == "start" else schedule.interval_at(current.start - timedelta(microseconds=1))
+
+
+def interval_from(schedule: Schedule, start: str | datetime) -> Interval:
+    """Return the interval that starts at ``start``; FatalError where none does."""
+    moment = utc(start)
+    interval = schedule.interval_at(moment)
+    if interval.start != moment:
+        message = (
+            f"Wanted the start of an interval of the schedule {schedule.cron!r} (UTC), found {iso(moment)}. "
+            f"The interval that holds it starts at {iso(interval.start)}."
+        )
+        raise FatalError(message)
+    return interval
+
+
+def _due_by_now(interval: Interval, due: Due) -> Interval:
+    moment = interval.start if due == "start" else interval.end
+    if moment > datetime.now(UTC):
+        message = f"The interval {interval} is not due before {iso(moment)}. Run it then, or name an earlier one."
+        raise FatalError(message)
+    return interval
+
+
+def as_of_of(context: Context, schedule: Schedule | None, *, as_of: str | None = None) -> datetime:
+    """Return the time, as known at which a model is to be trained.
+
+    In this order: ``as_of``, the run's param ``as_of``, what the retrain signal says (so a replay of the past trains
+    in the past), the end of a scheduled or backfilled run's interval, and else the time of the run.
+    """
+    given = as_of or params_of(context).get("as_of") or _signalled(context)
+    if given:
+        return utc(given)
+    dag_run = context["dag_run"]
+    logical_date = _plain(context.get("logical_date"))
+    if schedule and logical_date and dag_run.run_type != MANUAL:
+        return schedule.interval_at(logical_date).end
+    return logical_date or utc(_plain(dag_run.run_after) or datetime.now(UTC))
+
+
+def signals_of(context: Context) -> list[dict[str, Any]]:
+    """Return what the asset events that triggered the run say, oldest first; empty where none did."""
+    events = context.get("triggering_asset_events") or {}
+    found = [event for of_one_asset in events.values() for event in of_one_asset]
+    return [dict(event.extra or {}) for event in sorted(found, key=lambda event: event.timestamp)]
+
+
+def _signalled(context: Context) -> str | None:
+    times = [signal["as_of"] for signal in signals_of(context) if signal.get("as_of")]
+    return max(times, key=utc, default=None)
+
+
+def run_of(context: Context) -> Run:
+    """Return the identity of this try of this task, which every commit carries."""
+    from slipstream.lake import Run
+
+    ti = context["ti"]
+    mapped = ti.map_index is not None and ti.map_index >= 0
+    task_id = f"{ti.task_id}[{ti.map_index}]" if mapped else ti.task_id
+    return Run(dag_id=ti.dag_id, run_id=ti.run_id, task_id=task_id, try_number=ti.try_number, by=started_by(context))
+
+
+def started_by(context: Context) -> str | None:
+    """Return the user who started the run by hand, None for a run that Airflow started."""
+    name = getattr(context["dag_run"], "triggering_user_name", None)
+    return str(name) if name else None
+
+
+def is_backfill(context: Context) -> bool:
+    """Tell whether a backfill made the run."""
+    return bool(context["dag_run"].run_type == BACKFILL)
+
+
+def params_of(context: Context) -> Mapping[str, Any]:
+    """Return the run's params; a DAG that has none gives none."""
+    return context.get("params") or {}
+
+
+def _plain(moment: datetime | None) -> datetime | None:
+    """Return Airflow's own kind of datetime as a plain one in UTC."""
+    return None if moment is None else datetime.fromtimestamp(moment.timestamp(), UTC)

@@ -1,0 +1,1 @@
+"""Connections: where the lake is, and where MLflow is."""

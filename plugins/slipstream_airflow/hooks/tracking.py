@@ -1,0 +1,85 @@
+"""MLflow behind an Airflow connection, or behind the settings where there is none."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from airflow.sdk import BaseHook
+
+from slipstream_airflow.hooks.optional import find_connection
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+    from slipstream.promotion import Registry
+
+
+class MlflowHook(BaseHook):
+    """Speak to the MLflow server of a connection of type ``mlflow``.
+
+    Host (with its scheme), port and schema (a path behind the host) make the address; login and password are for a
+    server that wants them. Where ``mlflow_default`` does not exist, the ``SLIPSTREAM_*`` settings say where it is.
+    """
+
+    conn_name_attr = "mlflow_conn_id"
+    default_conn_name = "mlflow_default"
+    conn_type = "mlflow"
+    hook_name = "MLflow"
+
+    def __init__(self, mlflow_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.mlflow_conn_id = mlflow_conn_id
+
+    @cached_property
+    def connection(self) -> Connection | None:
+        """The connection; None where the default one does not exist."""
+        return find_connection(self.mlflow_conn_id, default=self.default_conn_name)
+
+    @cached_property
+    def address(self) -> str:
+        """The server's address without any password, for links."""
+        connection = self.connection
+        if connection is None or not connection.host:
+            from slipstream.settings import get_settings
+
+            return get_settings().tracking_uri.rstrip("/")
+        scheme, found, place = connection.host.rpartition("://")
+        port = f":{connection.port}" if connection.port else ""
+        path = f"/{connection.schema.strip('/')}" if connection.schema else ""
+        return f"{scheme if found else 'http'}://{place.rstrip('/')}{port}{path}"
+
+    @cached_property
+    def tracking_uri(self) -> str:
+        """The address that clients use, with login and password where there are any."""
+        connection = self.connection
+        if connection is None or not connection.login:
+            return self.address
+        scheme, _, rest = self.address.partition("://")
+        return f"{scheme}://{quote(connection.login, safe='')}:{quote(connection.password or '', safe='')}@{rest}"
+
+    @cached_property
+    def registry(self) -> Registry:
+        from slipstream.promotion import Registry
+
+        return Registry(self.tracking_uri)
+
+    def get_conn(self) -> Registry:
+        return self.registry
+
+    def run_url(self, run_id: str) -> str:
+        """Return the page of a run."""
+        return f"{self.address}/#/runs/{quote(run_id, safe='')}"
+
+    def version_url(self, model: str, version: str) -> str:
+        """Return the page of a registered version."""
+        return f"{self.address}/#/models/{quote(model, safe='')}/versions/{quote(str(version), safe='')}"
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask the server for one registered model; what is wrong comes back as a message."""
+        try:
+            self.registry.client.search_registered_models(max_results=1)
+        except Exception as error:
+            return False, f"{type(error).__name__}: {error}"
+        return True, f"MLflow answers at {self.address}."

@@ -1,0 +1,1 @@
+"""One operator a step of a stage; each calls one function of the library."""

@@ -1,0 +1,134 @@
+"""What every operator of Slipstream shares: its connections, its definitions, its interval."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset, BaseOperator
+
+from slipstream_airflow.hooks.lake import LakeHook
+from slipstream_airflow.hooks.tracking import MlflowHook
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from slipstream.definitions import Definitions, Model, Source, View
+    from slipstream.lake import Lake
+    from slipstream.settings import Settings
+
+
+class SlipstreamOperator(BaseOperator):
+    """A step of a stage.
+
+    Args:
+        lake_conn_id: Connection of type ``lake``; where the default one is absent, the settings say where it is.
+        mlflow_conn_id: Connection of type ``mlflow``; likewise.
+    """
+
+    def __init__(
+        self,
+        *,
+        lake_conn_id: str = LakeHook.default_conn_name,
+        mlflow_conn_id: str = MlflowHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("doc_md", documentation(type(self)))
+        super().__init__(**kwargs)
+        self.lake_conn_id = lake_conn_id
+        self.mlflow_conn_id = mlflow_conn_id
+        self.links: dict[str, str] = {}
+
+    @cached_property
+    def lake_hook(self) -> LakeHook:
+        return LakeHook(self.lake_conn_id)
+
+    @cached_property
+    def mlflow_hook(self) -> MlflowHook:
+        return MlflowHook(self.mlflow_conn_id)
+
+    @property
+    def lake(self) -> Lake:
+        return self.lake_hook.lake
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of this process with both connections in them; for steps that speak to MLflow."""
+        return self.lake_hook.settings.model_copy(update={"mlflow_tracking_uri": self.mlflow_hook.tracking_uri})
+
+    @property
+    def definitions(self) -> Definitions:
+        from slipstream_airflow.generation import sound_definitions
+
+        return sound_definitions()
+
+    def announce(self, context: Context, facts: Mapping[str, Any]) -> None:
+        """Put ``facts`` on the event of every asset that the task has as an outlet."""
+        for outlet in self.outlets:
+            if isinstance(outlet, Asset):
+                context["outlet_events"][outlet].extra.update(facts)
+
+
+class SourceOperator(SlipstreamOperator):
+    """A step of one interval of a source.
+
+    Args:
+        source: The source's name.
+        interval_start: Start of the interval in ISO 8601; default: the run's own (see ``interval_of``).
+    """
+
+    template_fields = ("source", "interval_start")
+
+    def __init__(self, *, source: str, interval_start: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.interval_start = interval_start
+
+    @property
+    def definition(self) -> Source:
+        return self.definitions.source(self.source)
+
+
+class ViewOperator(SlipstreamOperator):
+    """A step of one interval of a view.
+
+    Args:
+        view: The view's name.
+        interval_start: Start of the interval in ISO 8601; default: the run's own (see ``interval_of``).
+    """
+
+    template_fields = ("view", "interval_start")
+
+    def __init__(self, *, view: str, interval_start: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.view = view
+        self.interval_start = interval_start
+
+    @property
+    def definition(self) -> View:
+        return self.definitions.view(self.view)
+
+
+class ModelOperator(SlipstreamOperator):
+    """A step of a model.
+
+    Args:
+        model: The model's name.
+    """
+
+    template_fields = ("model",)
+
+    def __init__(self, *, model: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+
+    @property
+    def definition(self) -> Model:
+        return self.definitions.model(self.model)
+
+
+def documentation(kind: type) -> str:
+    """Return the first paragraph of a class's docstring, to be shown beside its tasks."""
+    return inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0]

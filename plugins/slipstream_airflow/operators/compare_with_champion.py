@@ -1,0 +1,65 @@
+"""The first step of a promotion: challenger and champion on the same rows, before the gate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from slipstream_airflow.context import params_of
+from slipstream_airflow.links.link import MlflowRunLink, MlflowVersionLink
+from slipstream_airflow.operators.base import ModelOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class CompareWithChampionOperator(ModelOperator):
+    """Score challenger and champion on the same rows that neither has seen, and let the gate give its verdict.
+
+    Asks the registry which version is challenger, so that it does not matter how many events arrive: without one, or
+    with one that the ledger has decided on already, the task is skipped and there is nothing to do.
+
+    Args:
+        challenger: A version to judge, again if need be; default: the run's param ``challenger``, or the registry's.
+    """
+
+    template_fields = ("model", "challenger")
+    operator_extra_links = (MlflowRunLink(), MlflowVersionLink())
+
+    def __init__(self, *, challenger: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.challenger = challenger
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from slipstream.promotion import decide
+
+        challenger = self.challenger or params_of(context).get("challenger") or self._undecided()
+        verdict = decide(
+            self.definition,
+            definitions=self.definitions,
+            lake=self.lake,
+            settings=self.settings,
+            challenger=challenger,
+        ).as_dict()
+        for sentence in verdict["sentences"]:
+            self.log.info(sentence)
+        self.log.info("%s version %s: %s. %s", self.model, challenger, verdict["outcome"], verdict["reason"])
+        self.links = {
+            MlflowRunLink.title: self.mlflow_hook.run_url(verdict["comparison"]["run_id"]),
+            MlflowVersionLink.title: self.mlflow_hook.version_url(self.model, challenger),
+        }
+        return verdict
+
+    def _undecided(self) -> str:
+        from slipstream.promotion import ledger
+
+        challenger = self.mlflow_hook.registry.version(self.model, "challenger")
+        if challenger is None:
+            message = f"{self.model} has no challenger: there is nothing to decide."
+            raise AirflowSkipException(message)
+        decided = next((row for row in ledger(self.model, lake=self.lake) if row.challenger == challenger), None)
+        if decided:
+            message = f"{self.model} version {challenger} was {decided.action} by {decided.by} already: nothing to do."
+            raise AirflowSkipException(message)
+        return challenger

@@ -1,0 +1,61 @@
+"""Keeping one table of the lake small and quick."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from slipstream_airflow.operators.base import SlipstreamOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class MaintainLakeOperator(SlipstreamOperator):
+    """Compact a table's small files, or delete what no version needs that somebody may still read.
+
+    A version that a registered model names is always kept. A table that does not exist yet is left alone.
+
+    Args:
+        table: The table's name, e.g. ``raw/flights``; map over several.
+        action: ``compact`` or ``vacuum``.
+        older_than: ``vacuum`` deletes only what was replaced longer ago than this.
+    """
+
+    template_fields = ("table",)
+
+    def __init__(
+        self,
+        *,
+        table: str,
+        action: Literal["compact", "vacuum"],
+        older_than: timedelta = timedelta(days=7),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.table = table
+        self.action = action
+        self.older_than = older_than
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        table = self.lake.table(self.table)
+        if not table.exists():
+            return {"table": self.table, "note": "There is no such table yet."}
+        if self.action == "compact":
+            return dict(table.compact().as_dict())
+        return dict(table.vacuum(keep_versions=self._named_versions(), older_than=self.older_than).as_dict())
+
+    def _named_versions(self) -> set[int]:
+        """Return the versions of the table that registered models were trained on; any doubt stops the task."""
+        from slipstream.promotion import ledger
+
+        registry = self.mlflow_hook.registry
+        kept: set[int] = set()
+        for model in self.definitions.models:
+            for version in registry.versions(model):
+                found = registry.details(model, version).versions.get(self.table)
+                kept |= {found} if found is not None else set()
+            for row in ledger(model, lake=self.lake):
+                compared = ((row.verdict or {}).get("comparison") or {}).get("versions") or {}
+                kept |= {int(compared[self.table])} if self.table in compared else set()
+        return kept

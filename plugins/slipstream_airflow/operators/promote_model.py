@@ -1,0 +1,46 @@
+"""What follows from an accepted verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from slipstream_airflow.context import run_of
+from slipstream_airflow.links.link import MlflowVersionLink
+from slipstream_airflow.operators.approval import answered_by
+from slipstream_airflow.operators.base import ModelOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PromoteModelOperator(ModelOperator):
+    """Make the challenger of an accepted verdict the champion of its model: a row in the ledger, then the alias.
+
+    Args:
+        verdict: What ``CompareWithChampionOperator`` returned.
+        approval: Task id of a human-in-the-loop step that said yes, whose user goes to the ledger.
+    """
+
+    template_fields = ("model", "verdict")
+    operator_extra_links = (MlflowVersionLink(),)
+
+    def __init__(self, *, verdict: Mapping[str, Any] | str, approval: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.verdict = verdict
+        self.approval = approval
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from slipstream.promotion import Verdict, promote
+
+        row = promote(
+            self.definition,
+            Verdict.from_dict(self.verdict),
+            lake=self.lake,
+            settings=self.settings,
+            run=run_of(context),
+            by=answered_by(context, self.approval),
+        ).as_dict()
+        self.links = {MlflowVersionLink.title: self.mlflow_hook.version_url(self.model, row["version"])}
+        self.announce(context, {name: row[name] for name in ("model", "version", "replaces", "by", "seq")})
+        return {name: value for name, value in row.items() if name != "verdict"}

@@ -1,0 +1,41 @@
+"""The last step of ingestion: a validated batch replaces its interval in the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from slipstream_airflow.context import run_of
+from slipstream_airflow.operators.base import SlipstreamOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PublishBatchOperator(SlipstreamOperator):
+    """Replace the interval of ``raw/<source>`` and of its quarantine by a validated batch, each in one commit.
+
+    Args:
+        source: The source's name.
+        validated: What ``ValidateBatchOperator`` returned.
+    """
+
+    template_fields = ("source", "validated")
+
+    def __init__(self, *, source: str, validated: Mapping[str, Any] | str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.validated = validated
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from slipstream.ingestion import ValidatedBatch, publish_batch
+
+        published = publish_batch(
+            self.definitions.source(self.source),
+            ValidatedBatch.from_dict(self.validated),
+            lake=self.lake,
+            settings=self.lake_hook.settings,
+            run=run_of(context),
+        ).as_dict()
+        self.announce(context, published)
+        return published

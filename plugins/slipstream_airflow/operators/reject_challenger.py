@@ -1,0 +1,42 @@
+"""What follows from a verdict that does not promote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from slipstream_airflow.context import run_of
+from slipstream_airflow.operators.approval import answered_by
+from slipstream_airflow.operators.base import ModelOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class RejectChallengerOperator(ModelOperator):
+    """Write to the ledger that the challenger was not promoted, with the reason; the champion stays.
+
+    Args:
+        verdict: What ``CompareWithChampionOperator`` returned.
+        approval: Task id of a human-in-the-loop step that may have said no.
+    """
+
+    template_fields = ("model", "verdict")
+
+    def __init__(self, *, verdict: Mapping[str, Any] | str, approval: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.verdict = verdict
+        self.approval = approval
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from slipstream.promotion import Verdict, reject
+
+        row = reject(
+            self.definition,
+            Verdict.from_dict(self.verdict),
+            lake=self.lake,
+            settings=self.settings,
+            run=run_of(context),
+            by=answered_by(context, self.approval),
+        ).as_dict()
+        return {name: value for name, value in row.items() if name != "verdict"}

@@ -1,0 +1,57 @@
+"""The drift of a model's window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow.sdk import conf
+
+from slipstream.intervals import Schedule
+from slipstream_airflow.context import interval_of, run_of
+from slipstream_airflow.links.link import MlflowVersionLink, ReportLink
+from slipstream_airflow.operators.base import ModelOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class ReportDriftOperator(ModelOperator):
+    """Compare the window's features and predictions with the champion's reference sample, and keep the report.
+
+    Args:
+        interval_start: Start of the interval in ISO 8601; default: the run's own (see ``interval_of``).
+    """
+
+    template_fields = ("model", "interval_start")
+    operator_extra_links = (ReportLink(), MlflowVersionLink())
+
+    def __init__(self, *, interval_start: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.interval_start = interval_start
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from slipstream.monitoring import report_drift
+
+        model = self.definition
+        drift = report_drift(
+            model,
+            interval_of(context, Schedule(model.monitoring.schedule), start=self.interval_start),
+            definitions=self.definitions,
+            lake=self.lake,
+            settings=self.settings,
+            run=run_of(context),
+        ).as_dict()
+        self.links = {
+            MlflowVersionLink.title: self.mlflow_hook.version_url(self.model, drift["model_version"]),
+            ReportLink.title: report_url(drift["report"]),
+        }
+        return drift
+
+
+def report_url(path: str | None) -> str:
+    """Return the page of a kept report on Airflow's own address; empty where none was kept."""
+    if not path:
+        return ""
+    base = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
+    return f"{base}/slipstream/reports/{quote(path)}"

@@ -1,0 +1,1 @@
+"""Pages below ``/slipstream`` on Airflow's own address; every one wants a signed-in user."""

@@ -1,0 +1,1 @@
+"""What a stage waits for; every sensor looks once and then waits without holding a worker."""

@@ -1,0 +1,1 @@
+"""The waiting itself, in the triggerer."""

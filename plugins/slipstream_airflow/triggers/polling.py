@@ -1,0 +1,55 @@
+"""Looking again and again from the triggerer's event loop, in a thread, until what is wanted is there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from slipstream.errors import FatalError
+
+
+class PollingTrigger(BaseTrigger):
+    """Ends with ``{"status": "ready"}``, or with ``{"status": "failed", "message": …}`` where waiting is no use.
+
+    Args:
+        poll_interval: Seconds between two looks.
+    """
+
+    def __init__(self, *, poll_interval: float) -> None:
+        super().__init__()
+        self.poll_interval = poll_interval
+
+    def look(self) -> str | None:
+        """Return what is still missing, None when all is there. Runs in a thread; may block, may raise."""
+        raise NotImplementedError
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        before = ""
+        while True:
+            try:
+                missing = await asyncio.to_thread(self.look)
+            except FatalError as error:
+                yield TriggerEvent({"status": "failed", "message": str(error)})
+                return
+            except Exception:
+                # A store or a database that does not answer for a while is no reason to give up waiting.
+                self.log.exception("The look failed; trying again in %s s.", self.poll_interval)
+                missing = before
+            if missing is None:
+                yield TriggerEvent({"status": "ready"})
+                return
+            if missing != before:
+                self.log.info(missing)
+                before = missing
+            await asyncio.sleep(self.poll_interval)
+
+
+def raise_unless_ready(event: Mapping[str, Any] | None) -> None:
+    """Raise what a trigger found out instead of what it waited for; no retry would help."""
+    if event is None or event.get("status") != "ready":
+        message = str((event or {}).get("message") or f"The trigger ended with {event!r}.")
+        raise AirflowFailException(message)

@@ -1,0 +1,123 @@
+"""Heavy imports once, in the process that tasks are forked from, instead of in every task.
+
+A task of the LocalExecutor is a fork of a worker, which is a fork of the scheduler; one of Celery a fork of the
+Celery worker. What those have imported, the task has. Only imports happen here: a thread or a connection would not
+survive the fork. The api-server and the command line import none of it; the dag-processor only what DAG files import.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+log = logging.getLogger(__name__)
+
+Role = Literal["tasks", "files"]
+LIBRARIES = (
+    "numpy",
+    "pandas",
+    "pyarrow.compute",
+    "pyarrow.dataset",
+    "pyarrow.parquet",
+    "duckdb",
+    "deltalake",
+    "sklearn.ensemble",
+    "sklearn.pipeline",
+    "sklearn.compose",
+    "skops.io",
+    "mlflow",
+    "mlflow.sklearn",
+    "mlflow.tracking",
+    "great_expectations",
+    "evidently",
+    "evidently.metrics",
+)
+STAGES = (
+    "slipstream.lake",
+    "slipstream.engine",
+    "slipstream.ingestion",
+    "slipstream.features",
+    "slipstream.training",
+    "slipstream.promotion",
+    "slipstream.scoring",
+    "slipstream.monitoring",
+)
+FILES = ("slipstream.definitions", "slipstream.features", "slipstream_airflow.everything")
+QUIET = {"great_expectations._docs_decorators": logging.WARNING}
+
+
+def role_of(argv: Sequence[str], executor: str) -> Role | None:
+    """Return what the processes forked from this one will do, None where warming it is no use.
+
+    Args:
+        argv: The process' command line.
+        executor: Airflow's ``core.executor``, one or several names.
+    """
+    words = [word for word in argv if not word.startswith("-")]
+    if not words or Path(words[0]).name not in ("airflow", "__main__.py"):
+        return None
+    command = words[1:3]
+    if command[:1] == ["dag-processor"]:
+        return "files"
+    if command[:1] == ["scheduler"] and "LocalExecutor" in executor:
+        return "tasks"
+    return "tasks" if command == ["celery", "worker"] else None
+
+
+def warm(role: Role) -> None:
+    """Import what forked processes of this role will want, and read the definitions; never raises."""
+    start = time.monotonic()
+    for logger, level in QUIET.items():
+        logging.getLogger(logger).setLevel(level)
+    failed = _import(FILES if role == "files" else (*LIBRARIES, *STAGES, *FILES))
+    try:
+        from slipstream_airflow.generation import sound_definitions
+
+        sound_definitions()
+    except Exception:
+        log.exception("The definitions could not be read before the first task.")
+    seconds = time.monotonic() - start
+    log.info("Imported for %s in %.1f s; not imported: %s.", role, seconds, ", ".join(failed) or "none")
+
+
+def _import(names: Iterable[str]) -> list[str]:
+    failed = []
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception:
+            log.warning("%s could not be imported; tasks that need it will say why.", name, exc_info=True)
+            failed.append(name)
+    return failed
+
+
+def warm_this_process() -> None:
+    """Warm this process if tasks or DAG files are forked from it and ``SLIPSTREAM_WARM_WORKERS`` allows it."""
+    try:
+        from airflow.configuration import conf
+
+        from slipstream.settings import get_settings
+
+        role = role_of(sys.argv, conf.get("core", "executor", fallback=""))
+        if role and get_settings().warm_workers:
+            warm(role)
+    except Exception:
+        log.exception("Workers stay cold: each task imports what it needs.")
+
+
+def warm_celery_worker() -> None:
+    """Have a Celery worker warm itself when it starts, before it forks its pool; nothing in any other process."""
+    if role_of(sys.argv, "") != "tasks":
+        return
+    from celery.signals import worker_init
+
+    worker_init.connect(_on_worker_init, weak=False)
+
+
+def _on_worker_init(**_: object) -> None:
+    warm_this_process()
