@@ -1,0 +1,119 @@
+"""The files of an interval under the landing root, a folder or a bucket: which there are, and whether they change."""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow.fs as pafs
+
+from slipstream.definitions.source import FilesConnector
+from slipstream.errors import BatchNotReadyError, DefinitionError, ServiceError
+from slipstream.intervals import Interval
+from slipstream.lake.storage import Storage
+from slipstream.settings import Settings
+
+_MAGIC = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """A file as it was listed; ``name`` is its path under the landing root."""
+
+    name: str
+    path: str
+    size: int
+    modified: datetime
+
+    def age(self) -> float:
+        """Return the seconds since its last change."""
+        return (datetime.now(UTC) - self.modified).total_seconds()
+
+
+class Landing:
+    """Files that one connector reads."""
+
+    def __init__(self, connector: FilesConnector, settings: Settings) -> None:
+        self._connector = connector
+        self._storage = Storage(settings.landing, settings.storage_options())
+        self.root = self._storage.root
+
+    @property
+    def filesystem(self) -> pafs.FileSystem:
+        return self._storage.filesystem
+
+    def pattern(self, interval: Interval) -> str:
+        """Return the path template filled in with the interval's start and end (UTC).
+
+        Raises:
+            DefinitionError: The template names anything else.
+        """
+        template = self._connector.path
+        try:
+            return template.format(start=interval.start, end=interval.end)
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            message = (
+                f"connector.path {template!r} may name {{start:…}} and {{end:…}} only, in strftime's terms: {error}."
+            )
+            raise DefinitionError(message) from error
+
+    def find(self, interval: Interval) -> tuple[LandedFile, ...]:
+        """Return the interval's files in the order of their names; names that begin with a dot are nobody's."""
+        pattern = self.pattern(interval)
+        with self._answering():
+            if not _MAGIC.search(pattern):
+                info = self.filesystem.get_file_info(self._storage.path(pattern))
+                return (self._landed(info),) if info.type == pafs.FileType.File else ()
+            folder = posixpath.dirname(pattern[: _MAGIC.search(pattern).start()])  # type: ignore[union-attr]
+            deep = pattern.count("/") > folder.count("/") + bool(folder)
+            selector = pafs.FileSelector(self._storage.path(folder), allow_not_found=True, recursive=deep)
+            found = [self._landed(info) for info in self.filesystem.get_file_info(selector) if info.is_file]
+        return tuple(sorted((file for file in found if _matches(file.name, pattern)), key=lambda file: file.name))
+
+    def confirm(self, files: tuple[LandedFile, ...], interval: Interval) -> None:
+        """Raise BatchNotReadyError where the files are no longer those that were listed."""
+        now = self.find(interval)
+        if now != files:
+            known = {file.name: file for file in files}
+            other = [file.name for file in now if known.get(file.name) != file]
+            gone = sorted(known.keys() - {file.name for file in now})
+            message = (
+                f"The batch {interval} changed while it was read: {', '.join(other + gone)}. It is still being written; "
+                "nothing was kept. Try again later, or set connector.settle so that a file must rest first."
+            )
+            raise BatchNotReadyError(message)
+
+    @contextmanager
+    def open(self, file: LandedFile) -> Iterator[pafs.FileSystem]:
+        """Give the filesystem, with its failures as ServiceError."""
+        with self._answering():
+            yield self.filesystem
+
+    def _landed(self, info: pafs.FileInfo) -> LandedFile:
+        name = info.path.removeprefix(self._storage.base).lstrip("/")
+        modified = (info.mtime or datetime.fromtimestamp(0, UTC)).astimezone(UTC)
+        return LandedFile(name, info.path, info.size or 0, modified)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            message = f"A file of the batch vanished under {self.root}: {error}. Try again later."
+            raise BatchNotReadyError(message) from error
+        except OSError as error:
+            message = f"The landing place {self.root} did not answer as it should: {error}. Try again later."
+            raise ServiceError(message) from error
+
+
+def _matches(name: str, pattern: str) -> bool:
+    parts, wanted = name.split("/"), pattern.split("/")
+    return len(parts) == len(wanted) and all(
+        fnmatch.fnmatchcase(part, want) and (not part.startswith(".") or want.startswith("."))
+        for part, want in zip(parts, wanted, strict=True)
+    )

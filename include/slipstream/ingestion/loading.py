@@ -1,0 +1,92 @@
+"""The first step: read a batch, cast it, set aside what is no good row, and stage both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from slipstream.definitions import Source
+from slipstream.ingestion.batch import LoadedBatch
+from slipstream.ingestion.connectors import Chunk, open_batch
+from slipstream.ingestion.duplicates import SHOWN, Duplicates
+from slipstream.ingestion.parts import PartWriter, StagedRows
+from slipstream.ingestion.rows import Problem, reject_rows, shape
+from slipstream.ingestion.staging import Staging
+from slipstream.intervals import Interval
+from slipstream.lake import Lake, Run
+from slipstream.settings import Settings
+
+
+def load_batch(source: Source, interval: Interval, *, lake: Lake, settings: Settings, run: Run) -> LoadedBatch:
+    """Read the batch of ``interval`` and stage its rows, cast to the declared types, and its quarantine.
+
+    Holds about ``settings.chunk_rows`` rows at a time, and 32 bytes for each row of the batch to find duplicate keys.
+    Nothing is written to ``lake``.
+
+    Raises:
+        BatchNotReadyError: The batch has not arrived, or changed while it was read.
+        BatchRejectedError: The batch as a whole is not what the source declares.
+        ServiceError: Where it comes from does not answer.
+    """
+    staging = Staging.of(source.name, interval, run, settings)
+    staging.remove()
+    try:
+        batch = open_batch(source, interval, settings)
+        loader = _Loader(source, interval, staging, settings)
+        for chunk in batch.chunks():
+            for part in chunk.slices(settings.chunk_rows):
+                loader.add(part)
+        duplicates = loader.finish()
+        batch.confirm()
+    except BaseException:
+        staging.remove()
+        raise
+    parts = loader.parts
+    loaded = LoadedBatch(
+        source=source.name,
+        interval=interval,
+        rows_in=parts.rows_in,
+        accepted=parts.accepted - duplicates,
+        quarantined=parts.quarantined + duplicates,
+        staging=staging.place,
+        files=batch.files,
+        ignored_columns=batch.ignored,
+    )
+    staging.write_note("loaded", loaded.as_dict())
+    return loaded
+
+
+class _Loader:
+    def __init__(self, source: Source, interval: Interval, staging: Staging, settings: Settings) -> None:
+        self._source, self._interval, self._staging = source, interval, staging
+        self.parts = PartWriter(staging, limit=settings.chunk_rows)
+        self._duplicates = Duplicates(source)
+
+    def add(self, chunk: Chunk) -> None:
+        shaped = shape(chunk.columns, self._source, self._interval)
+        rejects = [*chunk.rejects, *reject_rows(chunk, shaped.problems)]
+        good = shaped.good
+        rows = shaped.rows if len(good) == shaped.rows.num_rows else shaped.rows.take(good)
+        self._duplicates.add(rows)
+        self.parts.add(chunk, rows, good, rejects)
+
+    def finish(self) -> int:
+        """Set duplicates aside; return how many."""
+        self.parts.flush()
+        groups = list(self._duplicates.groups())
+        if not groups:
+            return 0
+        staged = StagedRows(self._staging)
+        places = staged.places([number for members, _ in groups for number in members[: SHOWN + 1]])
+        dropped: dict[int, list[Problem]] = {}
+        for members, same in groups:
+            problem = self._problem([places[number] for number in members[: SHOWN + 1]], same)
+            dropped |= dict.fromkeys(members[1:] if same else members, [problem])
+        staged.drop(dropped, step="1-keys")
+        return len(dropped)
+
+    def _problem(self, places: Sequence[str], same: bool) -> Problem:
+        key = ", ".join(self._source.key)
+        if same:
+            return Problem(key, f"The row is a duplicate of {places[0]}, in every column.", "duplicate")
+        listed = "; ".join(places[:SHOWN]) + ("; and more" if len(places) > SHOWN else "")
+        return Problem(key, f"Rows of one key ({key}) differ, so that none of them is taken: {listed}.", "duplicate")
