@@ -8,6 +8,7 @@ So an interval is live where no interval that overlaps it was written later.
 from __future__ import annotations
 
 import bisect
+import functools
 import itertools
 from collections.abc import Mapping
 from datetime import datetime
@@ -26,11 +27,7 @@ class Completeness:
     """The live intervals of one version of a table; they never overlap."""
 
     def __init__(self, transactions: Mapping[str, int]) -> None:
-        written = {
-            Interval.parse(name.removeprefix(PREFIX)): version
-            for name, version in transactions.items()
-            if name.startswith(PREFIX)
-        }
+        written = {_parse(name): version for name, version in transactions.items() if name.startswith(PREFIX)}
         self.live = _live(written)
         self._starts = list(self.live)
         self._keys = [interval.start for interval in self._starts]
@@ -51,6 +48,11 @@ class Completeness:
                 return False
             reached = part.end
         return reached == interval.end
+
+
+@functools.lru_cache(maxsize=65_536)
+def _parse(name: str) -> Interval:
+    return Interval.parse(name.removeprefix(PREFIX))
 
 
 def _live(written: Mapping[Interval, int]) -> dict[Interval, int]:

@@ -55,11 +55,15 @@ def value_lanes(values: pa.Array, seed: Seeds) -> Lanes:
     if isinstance(values, pa.ExtensionArray):
         values = values.storage
         kind = values.type
+    if pa.types.is_map(kind):
+        entry = pa.struct([pa.field("key", kind.key_type, nullable=False), pa.field("value", kind.item_type)])
+        values = values.cast(pa.list_(entry))
+        kind = values.type
     if pa.types.is_null(kind):
         return _nulled(len(values), seed)
     if pa.types.is_struct(kind):
         lanes = _struct_lanes(values, seed)
-    elif pa.types.is_map(kind) or _is_list(kind):
+    elif _is_list(kind):
         lanes = _list_lanes(values, seed)
     elif _is_bytes(kind):
         lanes = _bytes_lanes(values, seed)
@@ -176,7 +180,7 @@ def _struct_lanes(values: pa.Array, seed: Seeds) -> Lanes:
 def _list_lanes(values: pa.Array, seed: Seeds) -> Lanes:
     """Hash lists by their length and by each item with its place in its list."""
     lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False).astype(np.int64)
-    items = pc.list_flatten(values) if not pa.types.is_map(values.type) else _map_items(values)
+    items = pc.list_flatten(values)
     begins = np.cumsum(lengths) - lengths
     places = (np.arange(len(items), dtype=np.int64) - np.repeat(begins, lengths)).view(np.uint64)
     totals = []
@@ -186,9 +190,3 @@ def _list_lanes(values: pa.Array, seed: Seeds) -> Lanes:
         totals.append(summed[begins + lengths] - summed[begins])
     first, second = (_word_lanes([lengths.view(np.uint64), total], seed) for total in totals)
     return first[0], second[1]
-
-
-def _map_items(values: pa.Array) -> pa.Array:
-    present = values.drop_null()
-    pairs = [present.keys, present.items]
-    return pa.StructArray.from_arrays(pairs, names=["key", "value"])

@@ -46,7 +46,7 @@ def compact(snapshots: Snapshots) -> Compaction:
     snapshot = snapshots.newest()
     if snapshot is None:
         return Compaction(snapshots.name, 0, 0)
-    before = len(snapshot.files)
+    before = len(snapshot.paths)
     try:
         snapshot.delta.optimize.compact(
             writer_properties=WriterProperties(compression="ZSTD"),
@@ -55,7 +55,7 @@ def compact(snapshots: Snapshots) -> Compaction:
     except CommitFailedError:
         return Compaction(snapshots.name, before, before, skipped=True)
     after = snapshots.newest()
-    return Compaction(snapshots.name, before, len(after.files) if after else 0)
+    return Compaction(snapshots.name, before, len(after.paths) if after else 0)
 
 
 def vacuum(snapshots: Snapshots, *, keep_versions: Iterable[int], older_than: timedelta) -> Vacuum:
@@ -69,7 +69,7 @@ def vacuum(snapshots: Snapshots, *, keep_versions: Iterable[int], older_than: ti
         return Vacuum(snapshots.name, 0, 0)
     limit = datetime.now(UTC) - older_than
     kept = sorted({newest.version, *keep_versions, *_young(snapshots, newest.version, limit)})
-    needed = {file["path"] for version in kept for file in snapshots.at(version).files}
+    needed = {path for version in kept for path in snapshots.at(version).paths}
     storage = snapshots.storage
     base = storage.path(snapshots.name)
     deleted = size = 0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +19,7 @@ from slipstream.errors import NotFoundError, ServiceError
 from slipstream.lake.completeness import Completeness
 from slipstream.lake.digest import INTERVAL_COLUMN
 from slipstream.lake.log import Log
+from slipstream.lake.schemas import UTC_TIME
 from slipstream.lake.storage import Storage
 
 
@@ -50,55 +51,74 @@ class Snapshot:
         return Completeness(self._log.transactions(self.version))
 
     @cached_property
-    def files(self) -> list[dict[str, Any]]:
-        """Each file: path, size_bytes, num_records, min, max, null_count, and interval_start where there is one."""
-        actions = pa.table(self.delta.get_add_actions())
-        kept = ["path", "size_bytes", "num_records", "min", "max", "null_count"]
-        files: list[dict[str, Any]] = actions.select(
-            [name for name in kept if name in actions.column_names]
-        ).to_pylist()
-        if self.by_interval and actions.num_rows:
-            partition = actions.column("partition")
-            starts = pc.struct_field(partition, INTERVAL_COLUMN).to_pylist()
-            for file, start in zip(files, starts, strict=True):
-                file[INTERVAL_COLUMN] = start
-        return files
+    def _actions(self) -> pa.Table:
+        return pa.table(self.delta.get_add_actions())
+
+    @property
+    def paths(self) -> list[str]:
+        """The table's files, relative to its folder."""
+        return _paths(self._actions)
+
+    @cached_property
+    def starts(self) -> list[datetime]:
+        """The start of each file's interval, in the order of ``paths``; empty for a table without intervals."""
+        if not self.by_interval or not self._actions.num_rows:
+            return []
+        starts: list[datetime] = pc.struct_field(self._actions.column("partition"), INTERVAL_COLUMN).to_pylist()
+        return starts
 
     def dataset(self, start: datetime | None = None, end: datetime | None = None) -> pads.Dataset:
-        """Return the files of intervals that start in ``[start, end)``, with what is known of their values."""
-        schema = self.schema
+        """Return the files of intervals that start in ``[start, end)``, with what is known of their times."""
         layout = pads.ParquetFileFormat(default_fragment_scan_options=pads.ParquetFragmentScanOptions(pre_buffer=True))
         folder = pafs.SubTreeFileSystem(self._storage.path(self.name), self._storage.filesystem)
+        actions, starts = self._actions, self.starts
+        if starts:
+            kept = [index for index, at in enumerate(starts) if _within(at, start, end)]
+            actions, starts = actions.take(pa.array(kept, pa.int64())), [starts[index] for index in kept]
         fragments = [
-            layout.make_fragment(
-                file["path"], folder, partition_expression=_guarantee(file, schema), file_size=file["size_bytes"]
+            layout.make_fragment(path, folder, partition_expression=holds, file_size=size)
+            for path, size, holds in zip(
+                _paths(actions),
+                actions.column("size_bytes").to_pylist(),
+                self._guarantees(actions, starts),
+                strict=True,
             )
-            for file in self.files
-            if _within(file.get(INTERVAL_COLUMN), start, end)
         ]
-        return pads.FileSystemDataset(fragments, schema, layout, folder)
+        return pads.FileSystemDataset(fragments, self.schema, layout, folder)
+
+    def _guarantees(self, actions: pa.Table, starts: list[datetime]) -> list[pc.Expression]:
+        """Return what holds for all rows of each file, so that a filter on a time need not open the others."""
+        found = [pc.scalar(True)] * actions.num_rows
+        if starts:
+            found = [pc.field(INTERVAL_COLUMN) == pa.scalar(at, UTC_TIME) for at in starts]
+        if not {"min", "max", "null_count"} <= set(actions.column_names):
+            return found
+        recorded = {field.name for field in actions.schema.field("min").type}
+        for field in self.schema:
+            if pa.types.is_timestamp(field.type) and field.name in recorded:
+                parts = [
+                    pc.struct_field(actions.column(part), field.name).to_pylist()
+                    for part in ("min", "max", "null_count")
+                ]
+                for index, (low, high, nulls) in enumerate(zip(*parts, strict=True)):
+                    if low is not None and high is not None and nulls is not None:
+                        found[index] = found[index] & _between(field, low, high, nulls)
+        return found
 
 
-def _within(moment: datetime | None, start: datetime | None, end: datetime | None) -> bool:
-    if moment is None:
-        return True
+def _paths(actions: pa.Table) -> list[str]:
+    """Return where files lie; the log spells paths as URLs do, and compaction makes ones that it has to escape."""
+    return [unquote(path) for path in actions.column("path").to_pylist()]
+
+
+def _within(moment: datetime, start: datetime | None, end: datetime | None) -> bool:
     return (start is None or moment >= start) and (end is None or moment < end)
 
 
-def _guarantee(file: dict[str, Any], schema: pa.Schema) -> pc.Expression:
-    """Return what holds for every row of a file, so that a filter need not open it."""
-    holds = pc.scalar(True)
-    if INTERVAL_COLUMN in schema.names:
-        holds = pc.field(INTERVAL_COLUMN) == pa.scalar(file[INTERVAL_COLUMN], schema.field(INTERVAL_COLUMN).type)
-    lows, highs, nulls = (file.get(part) or {} for part in ("min", "max", "null_count"))
-    for field in schema:
-        low, high, empty = lows.get(field.name), highs.get(field.name), nulls.get(field.name)
-        exact = pa.types.is_timestamp(field.type) or pa.types.is_integer(field.type)
-        if exact and low is not None and high is not None and empty is not None:
-            column = pc.field(field.name)
-            inside = (column >= pa.scalar(low, field.type)) & (column <= pa.scalar(high, field.type))
-            holds = holds & (inside if empty == 0 else inside | column.is_null())
-    return holds
+def _between(field: pa.Field, low: datetime, high: datetime, nulls: int) -> pc.Expression:
+    column = pc.field(field.name)
+    inside = (column >= pa.scalar(low, field.type)) & (column <= pa.scalar(high, field.type))
+    return inside if nulls == 0 else inside | column.is_null()
 
 
 class Snapshots:

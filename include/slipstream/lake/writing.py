@@ -11,13 +11,13 @@ import random
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 from deltalake import CommitProperties, Schema, TableFeatures, Transaction
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from slipstream.errors import SchemaError, ServiceError, WriteConflictError
@@ -64,13 +64,12 @@ class Writer:
         if base is not None and not base.by_interval:
             message = f"Table {self._name!r} has no intervals: rows are appended to it. Use Table.append."
             raise SchemaError(message)
-        replaced = base.completeness.overlapping(interval) if base else {}
         with self._stage(rows, base, provenance=provenance, interval=interval) as (staging, staged):
             same = self._unchanged(base, interval, staged)
             if same is not None:
                 staging.discard()
                 return same
-            return self._commit_interval(interval, staged, replaced, staging)
+            return self._commit_interval(interval, staged, base, staging)
 
     def append(self, rows: pa.Table, *, expected_version: int | None, provenance: Provenance) -> Commit:
         """Add ``rows`` if the table still is at ``expected_version``; see ``Table.append``."""
@@ -81,13 +80,37 @@ class Writer:
         found = base.version if base else None
         if found != expected_version:
             raise WriteConflictError(self._moved(expected_version, found))
+        if INTERVAL_COLUMN in rows.schema.names:
+            message = f"Rows to append to {self._name!r} may not have a column {INTERVAL_COLUMN!r}. Rename it."
+            raise SchemaError(message)
         with self._stage(rows, base, provenance=provenance, interval=None) as (staging, staged):
+            base = self._widen(base, staged.schema) if base else None
             commit = self._attempt(base, staged)
             if commit is None:
                 staging.discard()
                 newest = self._snapshots.newest()
                 raise WriteConflictError(self._moved(expected_version, newest.version if newest else None))
             return commit
+
+    def _widen(self, base: Snapshot, found: pa.Schema) -> Snapshot:
+        """Add new columns in a commit of their own, for an appending one cannot; a lost race shows when appending."""
+        added = self._new_columns(base, found)
+        if not added:
+            return base
+        once = CommitProperties(max_commit_retries=0)
+        before = base.version
+        with suppress(CommitFailedError):
+            if any(map(_is_local_time, added)) and not _stores_local_times(base):
+                base.delta.alter.add_feature(
+                    TableFeatures.TimestampWithoutTimezone,
+                    allow_protocol_versions_increase=True,
+                    commit_properties=once,
+                )
+                before += 1
+            base.delta.alter.add_columns(list(Schema.from_arrow(pa.schema(added)).fields), commit_properties=once)
+            before += 1
+        newest = self._snapshots.at(None)
+        return newest if newest.version == before and not self._new_columns(newest, found) else base
 
     @contextmanager
     def _stage(
@@ -126,11 +149,10 @@ class Writer:
         commit = Commit.from_log(self._name, written or 0, entry.info, changed=False) if entry else None
         return commit if commit is not None and commit.digest == staged.digest.hex else None
 
-    def _commit_interval(
-        self, interval: Interval, staged: Staged, replaced: dict[Interval, int], staging: Staging
-    ) -> Commit:
+    def _commit_interval(self, interval: Interval, staged: Staged, base: Snapshot | None, staging: Staging) -> Commit:
+        replaced = base.completeness.overlapping(interval) if base else {}
         for attempt in range(ATTEMPTS):
-            snapshot = self._snapshots.newest()
+            snapshot = self._snapshots.newest() if attempt else base
             now = snapshot.completeness.overlapping(interval) if snapshot else {}
             if now != replaced:
                 staging.discard()
@@ -251,7 +273,7 @@ def _stores_local_times(snapshot: Snapshot) -> bool:
 def _partitions(snapshot: Snapshot, interval: Interval, replaced: dict[Interval, int]) -> list[str]:
     """Return the partitions that a write of ``interval`` replaces; its own is always among them."""
     starts = {interval.start, *(other.start for other in replaced)}
-    inside = {file[INTERVAL_COLUMN] for file in snapshot.files if file[INTERVAL_COLUMN] in interval}
+    inside = {start for start in snapshot.starts if start in interval}
     return [partition_value(start) for start in sorted(starts | inside)]
 
 
