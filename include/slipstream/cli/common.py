@@ -55,6 +55,7 @@ class Project:
 
 
 def project() -> Project:
+    """Return the project that the command runs in."""
     return Project(get_settings())
 
 
@@ -79,7 +80,7 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]], *, empty: str) ->
 
 def _cell(value: Any) -> str:
     if value is None:
-        return "–"
+        return "-"
     if isinstance(value, float):
         return f"{value:.4f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

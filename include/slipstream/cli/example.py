@@ -11,7 +11,9 @@ from slipstream.cli.common import AsJson, console, print_json, project
 
 app = typer.Typer(help="The worked example: flights out of New York in 2013.", no_args_is_help=True)
 
-Day = Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of flights, for example 2013-01-01.")]
+Day = Annotated[
+    datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of flights, for example 2013-01-01.")
+]
 LastDay = Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day of flights, included.")]
 
 
@@ -43,4 +45,6 @@ def publish(first: Day, last: LastDay, *, as_json: AsJson = False) -> None:
         print_json(done.as_dict())
     else:
         rows = ", ".join(f"{count:,} rows of {name}" for name, count in done.rows.items())
-        console.print(f"{done.files} files in {done.landing} ({done.written} written, {done.unchanged} as they were): {rows}.")
+        console.print(
+            f"{done.files} files in {done.landing} ({done.written} written, {done.unchanged} as they were): {rows}."
+        )

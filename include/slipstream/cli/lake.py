@@ -40,8 +40,8 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
         "interval": row["interval"],
         "rows": row["rows"],
         "digest": str(row["digest"])[:12],
-        "by": f"{run.get('dag_id', '–')} {run.get('task_id', '')}".strip(),
-        "from": ", ".join(f"{name}@{version}" for name, version in inputs.items()) or "–",
+        "by": f"{run.get('dag_id', '-')} {run.get('task_id', '')}".strip(),
+        "from": ", ".join(f"{name}@{version}" for name, version in inputs.items()) or "-",
     }
 
 
@@ -80,7 +80,7 @@ def verify(
     interval: When = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read every interval again and compare its digest with the one that its commit recorded; exit 1 on a difference."""
+    """Read every interval again and compare its digest with the recorded one; exit 1 on a difference."""
     from rich.progress import track
 
     from slipstream.intervals import Interval

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from slipstream.definitions import Definition
 
 
-class Stage(str, Enum):
+class Stage(StrEnum):
     """The stages that run on their own."""
 
     ingestion = "ingestion"
@@ -34,7 +34,9 @@ def run(
     interval: Annotated[
         str | None, typer.Option("--interval", help="A day such as 2013-01-31, or START/END; several are run in order.")
     ] = None,
-    as_of: Annotated[str | None, typer.Option("--as-of", help="training, promotion: the time (UTC) to stand at.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="training, promotion: the time (UTC) to stand at.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run one stage here and now, as its task would."""
@@ -62,7 +64,9 @@ def _definition(here: Project, stage: Stage, name: str) -> Any:
 def _intervals(stage: Stage, definition: Any, text: str | None) -> list[Interval]:
     cron = Schedule(definition.monitoring.schedule) if stage is Stage.monitoring else definition.cron
     if text is None:
-        message = f"`slipstream run {stage.value}` wants --interval, for example --interval {definition.start:%Y-%m-%d}."
+        message = (
+            f"`slipstream run {stage.value}` wants --interval, for example --interval {definition.start:%Y-%m-%d}."
+        )
         raise DefinitionError(message)
     start, slash, end = text.partition("/")
     if not slash:

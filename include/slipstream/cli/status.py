@@ -41,13 +41,14 @@ def _model(here: Project, model: Any) -> dict[str, Any]:
     from slipstream import monitoring, promotion
 
     row = promotion.champion(model, lake=here.lake)
-    verdicts = [each for each in promotion.ledger(model, lake=here.lake) if each.verdict_outcome]
+    verdicts = [each for each in promotion.ledger(model, lake=here.lake) if each.verdict]
     last = verdicts[-1] if verdicts else None
+    outcome = last.verdict["outcome"] if last and last.verdict else None
     alarm = monitoring.last_alarm(model, lake=here.lake)
     return {
         **_written(here, model.name, model.table),
         "champion": row.version if row else None,
-        "last_verdict": last.verdict_outcome if last else None,
+        "last_verdict": outcome,
         "last_verdict_version": last.challenger if last else None,
         "last_alarm": alarm.as_dict() if alarm else None,
     }

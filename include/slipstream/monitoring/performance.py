@@ -86,7 +86,7 @@ def _no_predictions(keys: list[str]) -> pa.Table:
 
 
 def _measure(model: Model, labelled: pa.Table, reference: pa.Table, predictions: int) -> tuple[Measurement, ...]:
-    from slipstream.training.metrics import metrics_of
+    from slipstream.metrics import summary
 
     rows, least = labelled.num_rows, model.monitoring.min_rows
     if rows < least:
@@ -94,8 +94,8 @@ def _measure(model: Model, labelled: pa.Table, reference: pa.Table, predictions:
             f"{rows} of {predictions} predictions have labels; fewer than {model.monitoring.min_rows} are not judged."
         )
         return (Measurement("performance", "window", "count", float(rows), None, False, rows, 0, note),)
-    now = metrics_of(model.task, labelled["label"].to_numpy(), labelled["score"].to_numpy())
-    then = metrics_of(model.task, reference["label"].to_numpy(), reference["score"].to_numpy())
+    now = summary(model.task, labelled["label"].to_numpy(), labelled["score"].to_numpy())
+    then = summary(model.task, reference["label"].to_numpy(), reference["score"].to_numpy())
     missing = f"{predictions - rows} of {predictions} without a label"
     found = []
     for name in sorted(now):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from slipstream.services.places import Places
 from slipstream.services.stack import (
     ServicesState,
     ServiceState,
@@ -12,4 +13,4 @@ from slipstream.services.stack import (
     stop,
 )
 
-__all__ = ["ServiceState", "ServicesState", "Stack", "airflow_command", "start", "state", "stop"]
+__all__ = ["Places", "ServiceState", "ServicesState", "Stack", "airflow_command", "start", "state", "stop"]

@@ -1,0 +1,107 @@
+"""``slipstream demo``: publish, start, and run the whole loop; then say what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from slipstream.cli.common import AsJson, console, print_json, print_table, project
+
+
+def demo(*, as_json: AsJson = False) -> None:
+    """Run the life of two models on six weeks of real flights, through a real Airflow; the services stay up."""
+    from slipstream import services
+    from slipstream.cli.services import up
+    from slipstream.demo.api import AirflowApi
+    from slipstream.demo.steps import MODELS, Demo
+    from slipstream.demo.summary import summary
+
+    here = project()
+    with Bars() as bars:
+        _publish(here.settings, bars)
+    up()
+    state = services.state(here.settings)
+    passwords = services.Places(here.settings.home).passwords
+    with AirflowApi(state.airflow_url, user="admin", passwords=passwords) as api, Bars() as bars:
+        work = Demo(here.settings, here.definitions, here.lake, api, bars)
+        work.run()
+    found = summary(
+        definitions=here.definitions,
+        lake=here.lake,
+        settings=here.settings,
+        seconds=work.seconds,
+        models=MODELS,
+    )
+    if as_json:
+        print_json(found)
+        return
+    _print(found)
+    console.print()
+    console.print(f"Open {state.airflow_url} as admin; the password is in {passwords}. Stop with `make down`.")
+
+
+def _publish(settings: Any, bars: Bars) -> None:
+    from datetime import timedelta
+
+    from slipstream.demo.steps import FIRST_DAY, LAST_DAY
+    from slipstream.example import publish
+
+    bars.step("Publish", None)
+    done = publish(FIRST_DAY, LAST_DAY + timedelta(days=1), settings=settings)
+    bars.finish("Publish", 0.0, f"{done.files} files in {done.landing}")
+
+
+def _print(found: Mapping[str, Any]) -> None:
+    console.print()
+    print_table("Rows", found["rows"], empty="")
+    print_table("Intervals", [{"table": name, "complete": n} for name, n in found["intervals"].items()], empty="")
+    print_table("Versions", found["versions"], empty="")
+    print_table("Verdicts of the gate", found["verdicts"], empty="")
+    print_table("Drift", found["drift"], empty="")
+    print_table("Time", [{"stage": name, "seconds": value} for name, value in found["seconds"].items()], empty="")
+
+
+class Bars:
+    """One progress bar a step; on plain output a line when a step begins and ends."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            SpinnerColumn(finished_text="✓"),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def step(self, name: str, total: int | None) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, total=total)
+            if not console.is_terminal:
+                console.print(f"{name} …")
+        elif total is not None:
+            self._progress.update(self._tasks[name], total=total)
+
+    def advance(self, name: str, done: int) -> None:
+        self._progress.update(self._tasks[name], completed=done)
+
+    def finish(self, name: str, seconds: float, note: str = "") -> None:
+        task = next(each for each in self._progress.tasks if each.id == self._tasks[name])
+        total = task.total or 1
+        self._progress.update(self._tasks[name], total=total, completed=total)
+        if not console.is_terminal:
+            console.print(f"{name}: done" + (f" in {seconds:.0f} s" if seconds else "") + (f"; {note}" if note else ""))
