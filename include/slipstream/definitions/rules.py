@@ -7,11 +7,12 @@ shape is somebody else's fault to report and is passed over here.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from slipstream.definitions.problem import Fault
-from slipstream.intervals import duration
+from slipstream.errors import DefinitionError
+from slipstream.intervals import duration, iso, utc
 
 TYPE_NAMES = ("string", "int64", "float64", "bool", "timestamp", "date")
 RESERVED = frozenset({"interval_start"})
@@ -23,9 +24,16 @@ LOSSES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+def _time_range_faults(data: Mapping[Any, Any]) -> Iterator[Fault]:
+    start, end = _moment(data.get("start")), _moment(data.get("end"))
+    if start and end and end <= start:
+        yield Fault(("end",), f"Wanted a time after start, {iso(start)}; found {iso(end)}.", iso(end))
+
+
 def source_faults(data: Any) -> Iterator[Fault]:
     """Yield what a source.yaml says that cannot be true together."""
     data = _mapping(data)
+    yield from _time_range_faults(data)
     columns = _mapping(data.get("columns"))
     types = {str(name): _mapping(column).get("type", column) for name, column in columns.items()}
     if not types:
@@ -66,6 +74,7 @@ def _column_faults(name: str, column: Mapping[Any, Any]) -> Iterator[Fault]:
 def view_faults(data: Any) -> Iterator[Fault]:
     """Yield what a view.yaml says that cannot be true together."""
     data = _mapping(data)
+    yield from _time_range_faults(data)
     entity, features = _names(data.get("entity")), [str(name) for name in _mapping(data.get("features"))]
     yield from _twice(("entity",), entity)
     taken = {*TIMES, *RESERVED}
@@ -81,6 +90,7 @@ def view_faults(data: Any) -> Iterator[Fault]:
 def model_faults(data: Any) -> Iterator[Fault]:
     """Yield what a model.yaml says that cannot be true together."""
     data = _mapping(data)
+    yield from _time_range_faults(data)
     key, features = _names(data.get("key")), _names(data.get("features"))
     yield from _twice(("key",), key)
     yield from _twice(("features",), features)
@@ -150,6 +160,13 @@ def _names(value: Any) -> list[str]:
 
 def _name(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        return utc(value)
+    except (DefinitionError, AttributeError):
+        return None
 
 
 def _length(value: Any) -> timedelta | None:

@@ -84,9 +84,23 @@ def problems_of(error: ValidationError, file: str, kind: type[BaseModel], docume
         if isinstance(cause, FaultsError):
             inner = (Fault((*place.path, *each.path), each.message, each.found, each.allowed) for each in cause.faults)
             problems += [each.in_file(file, document.lines) for each in inner]
-        elif fault["type"] != "missing" or place.path not in renamed.values():
+        elif not (_was_renamed(fault, place, renamed) or _follows_from_its_items(fault)):
             problems.append(_fault(fault, place, kind).in_file(file, document.lines))
     return problems
+
+
+def _was_renamed(fault: Any, place: Place, renamed: Mapping[tuple[str, ...], tuple[str, ...]]) -> bool:
+    return fault["type"] == "missing" and place.path in renamed.values()
+
+
+def _follows_from_its_items(fault: Any) -> bool:
+    """Tell whether a list is too short only because its items are faulty, each of which is told anyway."""
+    found = fault.get("input")
+    return (
+        fault["type"] == "too_short"
+        and isinstance(found, list | tuple | dict)
+        and len(found) >= fault["ctx"]["min_length"]
+    )
 
 
 def _cause(fault: Any) -> Any:
@@ -119,15 +133,15 @@ def _fault(fault: Any, place: Place, kind: type[BaseModel]) -> Fault:
     """Put one of pydantic's errors into words of what was wanted, found and allowed."""
     found, context, path = fault.get("input"), fault.get("ctx", {}), place.path
     match fault["type"]:
-        case "extra_forbidden" | "invalid_key":
-            allowed = _keys(kind, fault["loc"])
-            return Fault(
-                path, f"The key {path[-1]!r} is not known; allowed are {', '.join(allowed)}.", path[-1], allowed
-            )
+        case "extra_forbidden":
+            return _unknown_key(path, _keys(kind, fault["loc"]))
         case "missing":
             return Fault(path, "This key is required; it is not there.")
         case "union_tag_not_found":
             name, tags = place.tag
+            meant = [key for key in found if key not in place.keys and nearest(key, place.keys) == name]
+            if meant:
+                return _unknown_key((*path, meant[0]), place.keys)
             return Fault((*path, name), f"This key is required; allowed are {', '.join(tags)}.", None, tags)
         case "union_tag_invalid":
             name, tags = place.tag
@@ -144,6 +158,11 @@ def _fault(fault: Any, place: Place, kind: type[BaseModel]) -> Fault:
             return Fault(path, f"Wanted at least {context['min_length']}; found {shown(found)}.", shown(found))
         case _:
             return Fault(path, _other(fault, found), shown(found))
+
+
+def _unknown_key(path: tuple[str, ...], allowed: tuple[str, ...]) -> Fault:
+    message = f"The key {path[-1]!r} is not known; allowed are {', '.join(allowed)}."
+    return Fault(path, message, path[-1], allowed)
 
 
 def _other(fault: Any, found: Any) -> str:

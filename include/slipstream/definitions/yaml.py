@@ -134,6 +134,8 @@ class _Walk:
             if name in seen and isinstance(key, yaml.ScalarNode):
                 self.repeated.append(((*path, name), line))
             seen.add(name)
+            if isinstance(key, yaml.ScalarNode) and not key.tag.endswith(":merge"):
+                key.tag = "tag:yaml.org,2002:str"  # a key is text: `on`, `no` and 2013 as well
             self.lines[(*path, name)] = line
             self.visit(value, (*path, name), depth + 1)
 
