@@ -81,9 +81,10 @@ class Postgres:
         if not (self.data / "PG_VERSION").exists():
             self._initialise(run)
         self._own(self.data)
-        pidfile = self.data / "postmaster.pid"
-        if pidfile.exists() and postmaster(self.data) is None:
-            pidfile.unlink()  # PostgreSQL itself refuses to start when the pid in it was reused by anybody
+        if postmaster(self.data) is None:
+            # PostgreSQL refuses to start when the pid in one of these is anybody's, even a dead one's not yet collected.
+            for stale in (self.data / "postmaster.pid", *self.sockets.glob(f"{SOCKET_NAME}*")):
+                stale.unlink(missing_ok=True)
 
     def _initialise(self, run: Callable[[Sequence[str]], None]) -> None:
         """Make the cluster beside its place and move it there whole, so that a killed start leaves no half of one."""
@@ -115,7 +116,14 @@ class Postgres:
 
     def answers(self) -> bool:
         """Tell whether the server accepts connections."""
-        tool = [str(binaries() / "pg_isready"), "--quiet", "--host", str(self.sockets), "--timeout=3"]
+        tool = [
+            str(binaries() / "pg_isready"),
+            "--quiet",
+            "--timeout=3",
+            "--host",
+            str(self.sockets),
+            "--username=postgres",
+        ]
         return subprocess.run(tool, check=False, capture_output=True).returncode == 0  # noqa: S603
 
     def create_databases(self) -> None:
