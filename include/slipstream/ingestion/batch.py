@@ -38,8 +38,11 @@ class _Step:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         names = {field.name for field in fields(cls)}
-        known = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if name in names}
-        return cls(**{**known, "interval": Interval.parse(values["interval"])})
+        known: dict[str, Any] = {
+            name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if name in names
+        }
+        known["interval"] = Interval.parse(values["interval"])
+        return cls(**known)
 
 
 def _plain(value: Any) -> Any:

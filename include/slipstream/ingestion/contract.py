@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -135,8 +135,8 @@ class Contract:
         if broken:
             listed = "\n".join(f"  {line}" for line in broken)
             message = (
-                f"The batch of source {self._source.name!r} breaks its contract, so that nothing of it was published:\n{listed}\n"
-                "Have it sent again; or, if the batch is right, change its expectations.yaml and run the interval again."
+                f"The batch of source {self._source.name!r} breaks its contract; nothing was published:\n{listed}\n"
+                "Have it sent again; or, if the batch is right, change expectations.yaml and run the interval again."
             )
             raise BatchRejectedError(message)
         return seen
@@ -154,8 +154,8 @@ class Contract:
         for clause, result in zip(clauses, results, strict=True):
             if result.error:
                 message = (
-                    f"The expectation {clause.type} of source {self._source.name!r} cannot be evaluated: {result.error}. "
-                    "Mend its arguments in expectations.yaml."
+                    f"The expectation {clause.type} of source {self._source.name!r} cannot be evaluated: "
+                    f"{result.error}. Mend its arguments in expectations.yaml."
                 )
                 raise DefinitionError(message)
             yield clause, result
@@ -181,4 +181,5 @@ def _fault(clause: Clause) -> str | None:
 
 def to_pandas(rows: pa.Table) -> pd.DataFrame:
     """Return rows as pandas with integers kept exact where some are null."""
-    return rows.to_pandas(integer_object_nulls=True, date_as_object=True, split_blocks=True)
+    frame: pd.DataFrame = rows.to_pandas(integer_object_nulls=True, date_as_object=True, split_blocks=True)
+    return frame

@@ -48,7 +48,7 @@ def merge_correction(raw: str, rule: str, correction: Mapping[str, Any], source:
     if record is None and missing:
         return (
             "",
-            f"its record could not be split into columns, so the correction must give all; missing: {', '.join(missing)}",
+            f"its record has no columns, so the correction must give all; missing: {', '.join(missing)}",
         )
     return record_json({**(record or {}), **correction}), None
 

@@ -6,6 +6,7 @@ which is right: all of them go to quarantine.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -56,7 +57,7 @@ class Duplicates:
         if not same.any():
             return
         bounds = np.flatnonzero(np.concatenate(([True], ~same, [True])))
-        for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+        for begin, end in itertools.pairwise(bounds):
             if end - begin > 1:
                 members = np.sort(order[begin:end])
                 yield members.tolist(), bool((rows[members] == rows[members[0]]).all())

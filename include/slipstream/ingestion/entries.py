@@ -62,7 +62,7 @@ def as_entries(bad: pa.Table, ids: Ids) -> pa.Table:
 
 
 def mark(entries: pa.Table, corrected: Mapping[str, str], failures: Mapping[str, str]) -> pa.Table:
-    """Return entries with the corrections of some of them (id to JSON): released, but for those that fail (id to reason)."""
+    """Return entries with the corrections of some (id to JSON); released, but for those that fail (id to reason)."""
     if not corrected:
         return entries
     rows = entries.to_pylist()

@@ -80,7 +80,7 @@ class _Loader:
         dropped: dict[int, list[Problem]] = {}
         for members, same in groups:
             problem = self._problem([places[number] for number in members[: SHOWN + 1]], same)
-            dropped |= dict.fromkeys(members[1:] if same else members, [problem])
+            dropped |= {number: [problem] for number in (members[1:] if same else members)}
         staged.drop(dropped, step="1-keys")
         return len(dropped)
 

@@ -7,7 +7,6 @@ rejects in the order in which they were found; ``dropped-…`` the numbers of go
 from __future__ import annotations
 
 import bisect
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import accumulate
@@ -35,6 +34,7 @@ _FILE, _LINE, _TEXT = "__file", "__line", "__text"
 
 
 def bad_table(rejects: Sequence[Reject]) -> pa.Table:
+    """Return rejects as a table, one row each."""
     return pa.Table.from_pylist([asdict(reject) for reject in rejects], schema=BAD)
 
 
@@ -165,18 +165,8 @@ def _reject(raw: dict[str, Any], row: Mapping[str, Any], problems: Sequence[Prob
     text = raw.pop(_TEXT, None)
     first = problems[0]
     names = (first.column or "").split(", ")
-    values = [spell(row.get(name)) or "null" for name in names] if first.column else []
+    values = [spell(row.get(name)) for name in names] if first.column else [None]
     reason = " ".join(problem.reason for problem in problems)
     record = record_json(raw) if text is None else text
-    value = ", ".join(values) if first.column else None
+    value = values[0] if len(values) == 1 else ", ".join(value or "null" for value in values)
     return Reject(file, line, record, reason, first.rule, first.column, value)
-
-
-def raw_record(raw: str) -> dict[str, Any] | None:
-    """Return the values of a quarantined record, numbers as text; None where it could not be split into any."""
-    from slipstream.ingestion.connectors.json_lines import read_object
-
-    try:
-        return read_object(raw)
-    except (ValueError, json.JSONDecodeError):
-        return None

@@ -94,8 +94,9 @@ def _balance(validated: ValidatedBatch, staging: Staging, staged: StagedRows) ->
     wanted = (validated.rows_in, validated.accepted, validated.quarantined, released)
     if found != wanted:
         message = (
-            f"The batch {validated.source} {validated.interval} does not add up: wanted (rows in, accepted, quarantined, "
-            f"released) {wanted}, found {found} under {staging.place}. Nothing was published; run load_batch again."
+            f"The batch {validated.source} {validated.interval} does not add up: wanted (rows in, accepted, "
+            f"quarantined, released) {wanted}, found {found} under {staging.place}. Nothing was published; run "
+            "load_batch again."
         )
         raise FatalError(message)
 

@@ -202,5 +202,5 @@ class _Feed:
 
 
 def escape(text: str) -> str:
-    """Return text in which bytes that were not UTF-8 stand as ``\\xff``."""
+    r"""Return text in which bytes that were not UTF-8 stand as ``\xff``."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

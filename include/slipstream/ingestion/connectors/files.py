@@ -57,8 +57,8 @@ class FilesBatch:
         for file in self._files:
             if file.size == 0:
                 message = (
-                    f"{file.name} is empty: it has no byte. Where there are no rows, send the header alone (CSV) or a line "
-                    "break (JSON Lines); where its writer was still busy, set connector.settle."
+                    f"{file.name} is empty: it has no byte. Where there are no rows, send the header alone (CSV) or a "
+                    "line break (JSON Lines); where its writer was still busy, set connector.settle."
                 )
                 raise BatchRejectedError(message)
             with self._landing.open(file):
@@ -84,7 +84,7 @@ class FilesBatch:
             self._seen |= reader.seen
 
     def _refuse_renamed(self) -> None:
-        """A missing key means null; but where no object has a key and all have one of nearly its name, that is no null."""
+        """Raise BatchRejectedError where no object has a key, but some have one of nearly its name."""
         absent = [name for name in self._source.columns if name not in self._seen]
         renamed = [f"{name} (perhaps now {close})" for name in absent if (close := nearest(name, self._ignored))]
         if renamed:
@@ -102,7 +102,8 @@ class FilesBatch:
             if file.name.endswith(".gz") and not zipped:
                 message = f"{file.name} is called .gz but is not gzipped. Have it sent gzipped, or under another name."
                 raise BatchRejectedError(message)
-            yield gzip.GzipFile(fileobj=buffered) if zipped else buffered
+            unzipped: Any = gzip.GzipFile(fileobj=buffered) if zipped else buffered
+            yield unzipped
 
     def _parquet(self, file: LandedFile) -> Iterator[Chunk]:
         try:

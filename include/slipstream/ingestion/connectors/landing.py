@@ -83,8 +83,8 @@ class Landing:
             other = [file.name for file in now if known.get(file.name) != file]
             gone = sorted(known.keys() - {file.name for file in now})
             message = (
-                f"The batch {interval} changed while it was read: {', '.join(other + gone)}. It is still being written; "
-                "nothing was kept. Try again later, or set connector.settle so that a file must rest first."
+                f"The batch {interval} changed while it was read: {', '.join(other + gone)}. It is still being "
+                "written; nothing was kept. Try again later, or set connector.settle so that a file must rest first."
             )
             raise BatchNotReadyError(message)
 

@@ -17,6 +17,8 @@ NEWLINE = 10
 
 
 class Stream(Protocol):
+    """Bytes to be read in order."""
+
     def read(self, size: int, /) -> bytes: ...
 
 
