@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from slipstream.ingestion.connectors.chunk import Chunk, Reject, record_json, spell
-from slipstream.ingestion.rows import Problem
+from slipstream.ingestion.connectors.chunk import Chunk, Reject, record_json
+from slipstream.ingestion.rows import Problem, value_in
 from slipstream.ingestion.staging import Staging
 
 BAD = pa.schema(
@@ -164,9 +164,7 @@ def _reject(raw: dict[str, Any], row: Mapping[str, Any], problems: Sequence[Prob
     file, line = raw.pop(_FILE), raw.pop(_LINE)
     text = raw.pop(_TEXT, None)
     first = problems[0]
-    names = (first.column or "").split(", ")
-    values = [spell(row.get(name)) for name in names] if first.column else [None]
     reason = " ".join(problem.reason for problem in problems)
     record = record_json(raw) if text is None else text
-    value = values[0] if len(values) == 1 else ", ".join(value or "null" for value in values)
+    value = value_in({**row, **raw}, text, first.column)
     return Reject(file, line, record, reason, first.rule, first.column, value)

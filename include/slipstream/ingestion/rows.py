@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +13,7 @@ from slipstream.definitions import Source
 from slipstream.definitions.source import TIME
 from slipstream.ingestion.casting import cast_column
 from slipstream.ingestion.connectors.chunk import Chunk, Reject, record_json, spell
+from slipstream.ingestion.connectors.json_lines import read_object
 from slipstream.intervals import Interval, iso
 
 
@@ -110,6 +112,14 @@ def _within(values: pa.Array, name: str, interval: Interval, problems: Problems)
         problems.add(row, Problem(name, reason, "interval"))
 
 
+def value_in(record: Mapping[str, Any], text: str | None, column: str | None) -> str | None:
+    """Return the value of a column as it stood: in the record's text, where there is one, or in the record."""
+    if text is not None:
+        record = read_object(text)
+    values = [spell(record.get(name)) for name in (column or "").split(", ")]
+    return values[0] if len(values) == 1 else ", ".join(value or "null" for value in values)
+
+
 def reject_rows(chunk: Chunk, problems: Mapping[int, Iterable[Problem]]) -> list[Reject]:
     """Return the quarantine records of a chunk's rows that have problems, with their raw records."""
     if not problems:
@@ -122,7 +132,7 @@ def reject_rows(chunk: Chunk, problems: Mapping[int, Iterable[Problem]]) -> list
     for row, record, text, line in zip(numbers.to_pylist(), records, texts, lines, strict=True):
         found = list(problems[row])
         first = found[0]
-        value = spell(record.get(first.column)) if first.column else None
+        value = value_in(record, text, first.column)
         reason = " ".join(problem.reason for problem in found)
         raw = record_json(record) if text is None else text
         rejects.append(Reject(chunk.file, line, raw, reason, first.rule, first.column, value))
