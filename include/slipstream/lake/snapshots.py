@@ -69,7 +69,9 @@ class Snapshot:
 
     def dataset(self, start: datetime | None = None, end: datetime | None = None) -> pads.Dataset:
         """Return the files of intervals that start in ``[start, end)``, with what is known of their times."""
-        layout = pads.ParquetFileFormat(default_fragment_scan_options=pads.ParquetFragmentScanOptions(pre_buffer=True))
+        # Reading ahead saves round trips to an object store, but holds a whole file's columns in memory.
+        ahead = pads.ParquetFragmentScanOptions(pre_buffer=not self._storage.is_local)
+        layout = pads.ParquetFileFormat(default_fragment_scan_options=ahead)
         folder = pafs.SubTreeFileSystem(self._storage.path(self.name), self._storage.filesystem)
         actions, starts = self._actions, self.starts
         if starts:
@@ -142,6 +144,14 @@ class Snapshots:
             except TableNotFoundError:
                 self._identity = ""
                 return None
+
+    def after(self, snapshot: Snapshot | None) -> Snapshot | None:
+        """Return the table as it is now, reading only what came after ``snapshot``, which must not be used any more."""
+        if snapshot is None:
+            return self.newest()
+        with _store_errors(self.name):
+            snapshot.delta.update_incremental()
+        return self._snapshot(snapshot.delta)
 
     def at(self, version: int | None) -> Snapshot:
         """Return the table as it was at ``version``, or is now.

@@ -20,7 +20,8 @@ from slipstream.lake.snapshots import Snapshot, Snapshots
 from slipstream.lake.storage import Storage
 from slipstream.lake.writing import Writer
 
-BATCH_ROWS = 131_072
+BATCH_ROWS = 65_536
+BOUNDED = {"batch_size": BATCH_ROWS, "batch_readahead": 2, "fragment_readahead": 1}  # Arrow's defaults hold 64 batches
 
 
 class Table:
@@ -124,7 +125,7 @@ class Table:
         where: pc.Expression | None = None,
     ) -> pa.RecordBatchReader:
         """Return what ``read`` returns, batch by batch, in bounded memory."""
-        return self._scanner(start, end, columns, version, where).to_reader()
+        return self._scanner(start, end, columns, version, where, **BOUNDED).to_reader()
 
     def dataset(
         self, start: datetime | None = None, end: datetime | None = None, *, version: int | None = None
@@ -201,7 +202,7 @@ class Table:
     def _verify(self, snapshot: Snapshot, interval: Interval) -> Verification:
         commit = self._commit_of(snapshot, interval)
         recorded, columns = (commit.digest, list(commit.columns)) if commit else ("", snapshot.row_schema.names)
-        scanner = snapshot.dataset(interval.start, interval.end).scanner(columns=columns, batch_size=BATCH_ROWS)
+        scanner = snapshot.dataset(interval.start, interval.end).scanner(columns=columns, **BOUNDED)
         try:
             found = digest_rows(scanner.to_reader())
         except (OSError, pa.ArrowInvalid) as error:  # one broken file must not hide what the others hold
@@ -215,6 +216,7 @@ class Table:
         columns: Sequence[str] | None,
         version: int | None,
         where: pc.Expression | None,
+        **limits: int,
     ) -> pads.Scanner:
         snapshot = self._snapshots.at(version)
         names = snapshot.schema.names
@@ -225,7 +227,7 @@ class Table:
             message = f"Wanted columns {unknown} of table {self.name!r}; it has {names}.{hint}"
             raise SchemaError(message)
         chosen = list(columns) if columns is not None else None
-        return snapshot.dataset(_utc(start), _utc(end)).scanner(columns=chosen, filter=where, batch_size=BATCH_ROWS)
+        return snapshot.dataset(_utc(start), _utc(end)).scanner(columns=chosen, filter=where, **limits)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

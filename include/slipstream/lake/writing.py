@@ -151,8 +151,9 @@ class Writer:
 
     def _commit_interval(self, interval: Interval, staged: Staged, base: Snapshot | None, staging: Staging) -> Commit:
         replaced = base.completeness.overlapping(interval) if base else {}
+        snapshot = base
         for attempt in range(ATTEMPTS):
-            snapshot = self._snapshots.newest() if attempt else base
+            snapshot = self._snapshots.after(snapshot) if attempt else base
             now = snapshot.completeness.overlapping(interval) if snapshot else {}
             if now != replaced:
                 staging.discard()
