@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
 import pyarrow.fs as pafs
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
@@ -21,6 +21,9 @@ from slipstream.lake.digest import INTERVAL_COLUMN
 from slipstream.lake.log import Log
 from slipstream.lake.schemas import UTC_TIME
 from slipstream.lake.storage import Storage
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as pads  # brings pandas, so it is imported where it is used
 
 
 class Snapshot:
@@ -69,6 +72,8 @@ class Snapshot:
 
     def dataset(self, start: datetime | None = None, end: datetime | None = None) -> pads.Dataset:
         """Return the files of intervals that start in ``[start, end)``, with what is known of their times."""
+        import pyarrow.dataset as pads
+
         # Reading ahead saves round trips to an object store, but holds a whole file's columns in memory.
         ahead = pads.ParquetFragmentScanOptions(pre_buffer=not self._storage.is_local)
         layout = pads.ParquetFileFormat(default_fragment_scan_options=ahead)

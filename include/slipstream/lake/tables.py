@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
 
 from slipstream.errors import IncompleteError, SchemaError
 from slipstream.intervals import Interval, utc
@@ -22,6 +22,9 @@ from slipstream.lake.writing import Writer
 
 BATCH_ROWS = 65_536
 BOUNDED = {"batch_size": BATCH_ROWS, "batch_readahead": 2, "fragment_readahead": 1}  # Arrow's defaults hold 64 batches
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as pads  # brings pandas
 
 
 class Table:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -80,8 +83,6 @@ def test_a_broken_log_is_a_clear_error(lake: Lake, rows: pa.Table, provenance: P
 
 
 def test_a_table_made_anew_has_a_new_history(lake: Lake, rows: pa.Table, provenance: Provenance) -> None:
-    import shutil
-
     table = lake.table("raw/flights")
     table.write(DAY, rows, provenance=provenance)
     assert table.commits()[0].rows == 3
@@ -91,3 +92,10 @@ def test_a_table_made_anew_has_a_new_history(lake: Lake, rows: pa.Table, provena
     lake.table("raw/flights").write(other, rows.slice(1), provenance=provenance)
     assert table.intervals() == [other]
     assert table.commits()[0].rows == 2
+
+
+def test_importing_the_lake_brings_nothing_heavy() -> None:
+    heavy = ("pandas", "duckdb", "boto3", "airflow", "sklearn")
+    code = f"import sys, slipstream.lake; print([name for name in {heavy} if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
