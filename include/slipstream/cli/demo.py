@@ -44,13 +44,11 @@ def demo(*, as_json: AsJson = False) -> None:
 
 
 def _publish(settings: Any, bars: Bars) -> None:
-    from datetime import timedelta
-
     from slipstream.demo.steps import FIRST_DAY, LAST_DAY
     from slipstream.example import publish
 
     bars.step("Publish", None)
-    done = publish(FIRST_DAY, LAST_DAY + timedelta(days=1), settings=settings)
+    done = publish(FIRST_DAY, LAST_DAY, settings=settings)
     bars.finish("Publish", 0.0, f"{done.files} files in {done.landing}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -37,7 +37,7 @@ def publish(first: Day, last: LastDay, *, as_json: AsJson = False) -> None:
         bar = progress.add_task("Publishing", total=None)
         done = publish_days(
             first.date(),
-            last.date() + timedelta(days=1),
+            last.date(),
             settings=project().settings,
             progress=lambda *_: progress.advance(bar),
         )
