@@ -48,7 +48,12 @@ def _check_feature(model: Model, path: tuple[str, ...], view: View, name: str, f
 
 
 def _check_keys(model: Model, reading: Reading, findings: Findings) -> None:
+    sound = set(model.views) <= reading.names["features"]
     for name, mapping in model.keys.items():
+        if sound and name not in model.views:
+            message = f"No feature of this model is of the view {name!r}; they are of {', '.join(model.views)}."
+            findings.add(model, ("keys", name), message, found=name, allowed=model.views)
+            continue
         view = reading.usable.views.get(name)
         for entity in mapping if view else ():
             if view and entity not in view.entity:

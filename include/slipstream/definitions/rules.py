@@ -97,11 +97,6 @@ def model_faults(data: Any) -> Iterator[Fault]:
     for position, name in enumerate(key):
         if name in PREDICTION_COLUMNS:
             yield Fault(("key", str(position)), f"{name!r} is a column of every prediction; choose another name.", name)
-    views = {name.partition(":")[0] for name in features if ":" in name}
-    if views:
-        keys = [str(name) for name in _mapping(data.get("keys"))]
-        for name in keys:
-            yield from _unknown(("keys", name), [name], views, "view among this model's features", one=True)
     yield from _metric_faults(data)
     yield from _window_faults(data)
 
@@ -133,13 +128,11 @@ def _window_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault(("evaluation", "window"), message)
 
 
-def _unknown(
-    path: tuple[str, ...], names: Iterable[str], valid: Iterable[str], what: str, *, one: bool = False
-) -> Iterator[Fault]:
+def _unknown(path: tuple[str, ...], names: Iterable[str], valid: Iterable[str], what: str) -> Iterator[Fault]:
     names, allowed = list(names), tuple(sorted(valid))
     for position, name in enumerate(names):
         if name not in allowed:
-            place = path if one or path[-1] in (*TIMES, "subject_key") else (*path, str(position))
+            place = path if path[-1] in (*TIMES, "subject_key") else (*path, str(position))
             message = f"There is no {what} {name!r}; allowed are {', '.join(allowed) or 'none'}."
             yield Fault(place, message, name, allowed)
 

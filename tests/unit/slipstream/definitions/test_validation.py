@@ -101,7 +101,6 @@ WRONG = [
     (M, "metric: absolute_error", "metric: log_loss", "gate.1.metric", "log_loss", None),
     (M, "{at: end}", "{at: ende}", "scoring.at", "ende", "end"),
     (M, "[drift]", "[drfit]", "retraining.reasons.0", "drfit", "drift"),
-    (M, "  levels: {sensor", "  level: {sensor", "keys.level", "level", "levels"),
 ]
 
 
