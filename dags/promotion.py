@@ -43,7 +43,7 @@ def promotion_dag(model: Model) -> DAG:
         verdict = CompareWithChampionOperator(task_id="compare_with_champion", model=model.name)
 
         @task.branch(task_id="gate", doc_md="Follow the verdict: to promotion (or approval) or to rejection.")
-        def gate(verdict: dict[str, Any]) -> str:
+        def gate(verdict: Any) -> str:
             return yes if verdict["accepted"] else REJECT
 
         promote = PromoteModelOperator(

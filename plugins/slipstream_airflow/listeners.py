@@ -1,8 +1,9 @@
-"""What happens when one of Airflow's processes starts, before it forks anything."""
+"""What happens when one of Airflow's long-running processes starts, before it forks anything."""
 
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 from airflow.listeners import hookimpl
@@ -12,9 +13,12 @@ log = logging.getLogger(__name__)
 
 @hookimpl
 def on_starting(component: Any) -> None:
-    """Import what tasks will want, and make the pool that they name, in a scheduler; nothing elsewhere."""
-    import sys
+    """Import what tasks and DAG files will want, and make the pool that trainings name.
 
+    Airflow calls this in every task's process too, with a marker instead of a job: there everything is done already.
+    """
+    if type(component).__name__ != "Job":
+        return
     from slipstream_airflow.warm import warm_this_process
 
     warm_this_process()

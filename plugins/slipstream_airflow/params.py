@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import Param
 
-TIME = {"type": ["null", "string"], "format": "date-time"}
+TIME: dict[str, Any] = {"type": ["null", "string"], "format": "date-time"}
 
 
 def interval_form() -> dict[str, Param]:

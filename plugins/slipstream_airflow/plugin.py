@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 from airflow.plugins_manager import AirflowPlugin
 
 from slipstream_airflow import listeners
@@ -18,6 +16,6 @@ class SlipstreamPlugin(AirflowPlugin):
     """Links, listeners, and the pages below ``/slipstream``."""
 
     name = "slipstream"
-    listeners: ClassVar[list[Any]] = [listeners]
-    operator_extra_links: ClassVar[list[Any]] = [MlflowRunLink(), MlflowVersionLink(), ReportLink()]
-    fastapi_apps: ClassVar[list[Any]] = [fastapi_app()]
+    listeners = [listeners]  # noqa: RUF012 - Airflow's own form
+    operator_extra_links = [MlflowRunLink(), MlflowVersionLink(), ReportLink()]  # noqa: RUF012
+    fastapi_apps = [fastapi_app()]  # noqa: RUF012

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import AssetOrTimeSchedule, CronDataIntervalTimetable, CronTriggerTimetable
 
@@ -11,7 +12,7 @@ from slipstream_airflow.assets import retrain_asset
 if TYPE_CHECKING:
     from airflow.sdk import Asset
 
-    from slipstream.definitions import Model
+    from slipstream.definitions import Model, Source, View
 
 
 def after_interval(cron: str) -> CronDataIntervalTimetable:
@@ -36,3 +37,9 @@ def training_schedule(model: Model) -> AssetOrTimeSchedule | list[Asset]:
     if not model.training.schedule:
         return signal
     return AssetOrTimeSchedule(timetable=after_interval(model.training.schedule), assets=signal)
+
+
+def dates(definition: Source | View | Model) -> dict[str, Any]:
+    """Return a DAG's first and last logical date: no interval starts before ``start``, or at or after ``end``."""
+    last = definition.end - timedelta(microseconds=1) if definition.end else None
+    return {"start_date": definition.start, "end_date": last}

@@ -11,6 +11,7 @@ import importlib
 import logging
 import sys
 import time
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -74,15 +75,29 @@ def warm(role: Role) -> None:
     start = time.monotonic()
     for logger, level in QUIET.items():
         logging.getLogger(logger).setLevel(level)
-    failed = _import(FILES if role == "files" else (*LIBRARIES, *STAGES, *FILES))
+    with warnings.catch_warnings():
+        # skops asks every loaded module for every name it knows, which sets off each deprecation shim of Airflow.
+        warnings.simplefilter("ignore")
+        failed = _import(FILES if role == "files" else (*LIBRARIES, *STAGES, *FILES))
     try:
-        from slipstream_airflow.generation import sound_definitions
-
-        sound_definitions()
+        _rehearse()
     except Exception:
-        log.exception("The definitions could not be read before the first task.")
+        log.exception("What DAG files do could not be rehearsed; each does it anew.")
     seconds = time.monotonic() - start
     log.info("Imported for %s in %.1f s; not imported: %s.", role, seconds, ", ".join(failed) or "none")
+
+
+def _rehearse() -> None:
+    """Do once what else every DAG file does: read the definitions, and have Airflow find its kinds of asset address."""
+    from airflow.sdk import DAG, Asset
+
+    from slipstream_airflow.generation import sound_definitions
+    from slipstream_airflow.params import interval_form
+    from slipstream_airflow.schedules import after_interval
+
+    sound_definitions()
+    with DAG(dag_id="rehearsal", schedule=after_interval("0 0 * * *"), params=interval_form(), auto_register=False):
+        Asset("slipstream://rehearsal")
 
 
 def _import(names: Iterable[str]) -> list[str]:
@@ -114,7 +129,7 @@ def warm_celery_worker() -> None:
     """Have a Celery worker warm itself when it starts, before it forks its pool; nothing in any other process."""
     if role_of(sys.argv, "") != "tasks":
         return
-    from celery.signals import worker_init
+    from celery.signals import worker_init  # type: ignore[import-untyped]
 
     worker_init.connect(_on_worker_init, weak=False)
 

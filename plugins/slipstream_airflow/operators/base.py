@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, BaseOperator
+from airflow.sdk import Asset, BaseOperator, XComArg
 
+from slipstream.errors import FatalError
 from slipstream_airflow.hooks.lake import LakeHook
 from slipstream_airflow.hooks.tracking import MlflowHook
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from slipstream.definitions import Definitions, Model, Source, View
     from slipstream.lake import Lake
     from slipstream.settings import Settings
+
+Passed = Mapping[str, Any] | XComArg | str
+"""What an earlier task returned: its ``.output``, or a template that gives it."""
 
 
 class SlipstreamOperator(BaseOperator):
@@ -79,7 +83,7 @@ class SourceOperator(SlipstreamOperator):
         interval_start: Start of the interval in ISO 8601; default: the run's own (see ``interval_of``).
     """
 
-    template_fields = ("source", "interval_start")
+    template_fields: Sequence[str] = ("source", "interval_start")
 
     def __init__(self, *, source: str, interval_start: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -99,7 +103,7 @@ class ViewOperator(SlipstreamOperator):
         interval_start: Start of the interval in ISO 8601; default: the run's own (see ``interval_of``).
     """
 
-    template_fields = ("view", "interval_start")
+    template_fields: Sequence[str] = ("view", "interval_start")
 
     def __init__(self, *, view: str, interval_start: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -118,7 +122,7 @@ class ModelOperator(SlipstreamOperator):
         model: The model's name.
     """
 
-    template_fields = ("model",)
+    template_fields: Sequence[str] = ("model",)
 
     def __init__(self, *, model: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -127,6 +131,22 @@ class ModelOperator(SlipstreamOperator):
     @property
     def definition(self) -> Model:
         return self.definitions.model(self.model)
+
+
+def passed(value: Any) -> Any:
+    """Return what an earlier task passed on; FatalError where it is not there or of another kind."""
+    if isinstance(value, Mapping):
+        return value
+    message = (
+        f"Wanted what an earlier task returned, a dictionary, found {value!r}. "
+        "Hand over the task's `.output`, or clear that task too, so that it runs again."
+    )
+    raise FatalError(message)
+
+
+def passed_list(values: Any) -> list[Any]:
+    """Return what the instances of a mapped task passed on."""
+    return [passed(value) for value in values] if not isinstance(values, str | Mapping) else [passed(values)]
 
 
 def documentation(kind: type) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ class BuildTrainingSetOperator(ModelOperator):
         patience: How long to wait for them.
     """
 
-    template_fields = ("model", "as_of")
+    template_fields: Sequence[str] = ("model", "as_of")
     operator_extra_links = (MlflowRunLink(),)
 
     def __init__(

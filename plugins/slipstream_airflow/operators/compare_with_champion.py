@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -24,7 +25,7 @@ class CompareWithChampionOperator(ModelOperator):
         challenger: A version to judge, again if need be; default: the run's param ``challenger``, or the registry's.
     """
 
-    template_fields = ("model", "challenger")
+    template_fields: Sequence[str] = ("model", "challenger")
     operator_extra_links = (MlflowRunLink(), MlflowVersionLink())
 
     def __init__(self, *, challenger: str | None = None, **kwargs: Any) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import SkipMixin
 
 from slipstream_airflow.context import is_backfill, params_of, run_of
-from slipstream_airflow.operators.base import ModelOperator
+from slipstream_airflow.operators.base import ModelOperator, Passed, passed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -26,9 +26,9 @@ class DecideRetrainingOperator(ModelOperator, SkipMixin):
     """
 
     inherits_from_skipmixin = True
-    template_fields = ("model", "drift", "performance")
+    template_fields: Sequence[str] = ("model", "drift", "performance")
 
-    def __init__(self, *, drift: Mapping[str, Any] | str, performance: Mapping[str, Any] | str, **kwargs: Any) -> None:
+    def __init__(self, *, drift: Passed, performance: Passed, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.drift = drift
         self.performance = performance
@@ -37,12 +37,12 @@ class DecideRetrainingOperator(ModelOperator, SkipMixin):
         from slipstream.intervals import Interval
         from slipstream.monitoring import DriftReport, PerformanceReport, decide
 
-        drift = DriftReport.from_dict(self.drift)
+        drift = DriftReport.from_dict(passed(self.drift))
         decision = decide(
             self.definition,
             Interval.parse(drift.interval),
             drift,
-            PerformanceReport.from_dict(self.performance),
+            PerformanceReport.from_dict(passed(self.performance)),
             lake=self.lake,
             settings=self.settings,
             run=run_of(context),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipstream_airflow.context import run_of
 from slipstream_airflow.links.link import MlflowRunLink
-from slipstream_airflow.operators.base import ModelOperator
+from slipstream_airflow.operators.base import ModelOperator, Passed, passed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,10 +21,10 @@ class FitCandidateOperator(ModelOperator):
         index: Which parameter set of the model's grid; map over ``range(len(model.training.grid()))``.
     """
 
-    template_fields = ("model", "training_set")
+    template_fields: Sequence[str] = ("model", "training_set")
     operator_extra_links = (MlflowRunLink(),)
 
-    def __init__(self, *, training_set: Mapping[str, Any] | str, index: int, **kwargs: Any) -> None:
+    def __init__(self, *, training_set: Passed, index: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.training_set = training_set
         self.index = index
@@ -34,7 +34,7 @@ class FitCandidateOperator(ModelOperator):
 
         candidate = fit_candidate(
             self.definition,
-            TrainingSet.from_dict(self.training_set),
+            TrainingSet.from_dict(passed(self.training_set)),
             self.index,
             settings=self.settings,
             run=run_of(context),

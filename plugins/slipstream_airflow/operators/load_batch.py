@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from slipstream_airflow.context import interval_of, run_of
+from slipstream_airflow.hooks.database import use_airflow_connections
 from slipstream_airflow.operators.base import SourceOperator
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class LoadBatchOperator(SourceOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from slipstream.ingestion import load_batch
 
+        use_airflow_connections()
         source = self.definition
         interval = interval_of(context, source.cron, start=self.interval_start)
         loaded = load_batch(source, interval, lake=self.lake, settings=self.lake_hook.settings, run=run_of(context))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +23,7 @@ class MaintainLakeOperator(SlipstreamOperator):
         older_than: ``vacuum`` deletes only what was replaced longer ago than this.
     """
 
-    template_fields = ("table",)
+    template_fields: Sequence[str] = ("table",)
 
     def __init__(
         self,

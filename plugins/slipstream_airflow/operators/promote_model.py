@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipstream_airflow.context import run_of
 from slipstream_airflow.links.link import MlflowVersionLink
 from slipstream_airflow.operators.approval import answered_by
-from slipstream_airflow.operators.base import ModelOperator
+from slipstream_airflow.operators.base import ModelOperator, Passed, passed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -22,10 +22,10 @@ class PromoteModelOperator(ModelOperator):
         approval: Task id of a human-in-the-loop step that said yes, whose user goes to the ledger.
     """
 
-    template_fields = ("model", "verdict")
+    template_fields: Sequence[str] = ("model", "verdict")
     operator_extra_links = (MlflowVersionLink(),)
 
-    def __init__(self, *, verdict: Mapping[str, Any] | str, approval: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, verdict: Passed, approval: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.verdict = verdict
         self.approval = approval
@@ -35,7 +35,7 @@ class PromoteModelOperator(ModelOperator):
 
         row = promote(
             self.definition,
-            Verdict.from_dict(self.verdict),
+            Verdict.from_dict(passed(self.verdict)),
             lake=self.lake,
             settings=self.settings,
             run=run_of(context),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipstream_airflow.context import run_of
-from slipstream_airflow.operators.base import SlipstreamOperator
+from slipstream_airflow.operators.base import Passed, SlipstreamOperator, passed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -20,9 +20,9 @@ class PublishBatchOperator(SlipstreamOperator):
         validated: What ``ValidateBatchOperator`` returned.
     """
 
-    template_fields = ("source", "validated")
+    template_fields: Sequence[str] = ("source", "validated")
 
-    def __init__(self, *, source: str, validated: Mapping[str, Any] | str, **kwargs: Any) -> None:
+    def __init__(self, *, source: str, validated: Passed, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.source = source
         self.validated = validated
@@ -32,7 +32,7 @@ class PublishBatchOperator(SlipstreamOperator):
 
         published = publish_batch(
             self.definitions.source(self.source),
-            ValidatedBatch.from_dict(self.validated),
+            ValidatedBatch.from_dict(passed(self.validated)),
             lake=self.lake,
             settings=self.lake_hook.settings,
             run=run_of(context),

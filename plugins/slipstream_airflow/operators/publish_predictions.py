@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipstream_airflow.context import run_of
-from slipstream_airflow.operators.base import ModelOperator
+from slipstream_airflow.operators.base import ModelOperator, Passed, passed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -19,9 +19,9 @@ class PublishPredictionsOperator(ModelOperator):
         scored: What ``ScorePopulationOperator`` returned.
     """
 
-    template_fields = ("model", "scored")
+    template_fields: Sequence[str] = ("model", "scored")
 
-    def __init__(self, *, scored: Mapping[str, Any] | str, **kwargs: Any) -> None:
+    def __init__(self, *, scored: Passed, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scored = scored
 
@@ -30,7 +30,7 @@ class PublishPredictionsOperator(ModelOperator):
 
         published = publish_predictions(
             self.definition,
-            Scored.from_dict(self.scored),
+            Scored.from_dict(passed(self.scored)),
             definitions=self.definitions,
             lake=self.lake,
             settings=self.lake_hook.settings,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipstream_airflow.context import run_of
 from slipstream_airflow.links.link import MlflowRunLink, MlflowVersionLink
-from slipstream_airflow.operators.base import ModelOperator
+from slipstream_airflow.operators.base import ModelOperator, Passed, passed, passed_list
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,14 +23,14 @@ class RegisterChallengerOperator(ModelOperator):
         candidates: What the mapped ``FitCandidateOperator`` returned, a list.
     """
 
-    template_fields = ("model", "training_set", "candidates")
+    template_fields: Sequence[str] = ("model", "training_set", "candidates")
     operator_extra_links = (MlflowRunLink(), MlflowVersionLink())
 
     def __init__(
         self,
         *,
-        training_set: Mapping[str, Any] | str,
-        candidates: Iterable[Mapping[str, Any]] | str,
+        training_set: Passed,
+        candidates: Passed,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -42,8 +42,8 @@ class RegisterChallengerOperator(ModelOperator):
 
         registered = register_challenger(
             self.definition,
-            TrainingSet.from_dict(self.training_set),
-            [Candidate.from_dict(candidate) for candidate in self.candidates],
+            TrainingSet.from_dict(passed(self.training_set)),
+            [Candidate.from_dict(each) for each in passed_list(self.candidates)],
             settings=self.settings,
             run=run_of(context),
         ).as_dict()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipstream_airflow.context import run_of
 from slipstream_airflow.operators.approval import answered_by
-from slipstream_airflow.operators.base import ModelOperator
+from slipstream_airflow.operators.base import ModelOperator, Passed, passed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,9 +21,9 @@ class RejectChallengerOperator(ModelOperator):
         approval: Task id of a human-in-the-loop step that may have said no.
     """
 
-    template_fields = ("model", "verdict")
+    template_fields: Sequence[str] = ("model", "verdict")
 
-    def __init__(self, *, verdict: Mapping[str, Any] | str, approval: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, verdict: Passed, approval: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.verdict = verdict
         self.approval = approval
@@ -33,7 +33,7 @@ class RejectChallengerOperator(ModelOperator):
 
         row = reject(
             self.definition,
-            Verdict.from_dict(self.verdict),
+            Verdict.from_dict(passed(self.verdict)),
             lake=self.lake,
             settings=self.settings,
             run=run_of(context),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -23,7 +24,7 @@ class ReportDriftOperator(ModelOperator):
         interval_start: Start of the interval in ISO 8601; default: the run's own (see ``interval_of``).
     """
 
-    template_fields = ("model", "interval_start")
+    template_fields: Sequence[str] = ("model", "interval_start")
     operator_extra_links = (ReportLink(), MlflowVersionLink())
 
     def __init__(self, *, interval_start: str | None = None, **kwargs: Any) -> None:

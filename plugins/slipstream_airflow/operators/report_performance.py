@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipstream.intervals import Schedule
@@ -19,7 +20,7 @@ class ReportPerformanceOperator(ModelOperator):
         interval_start: Start of the interval in ISO 8601; default: the run's own (see ``interval_of``).
     """
 
-    template_fields = ("model", "interval_start")
+    template_fields: Sequence[str] = ("model", "interval_start")
 
     def __init__(self, *, interval_start: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -27,7 +27,7 @@ class RequestApprovalOperator(HITLBranchOperator):
         timeout: How long to wait for an answer.
     """
 
-    template_fields = ("subject", "body")
+    template_fields: Sequence[str] = ("subject", "body")
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipstream_airflow.context import run_of, started_by
@@ -22,7 +23,7 @@ class RestoreVersionOperator(ModelOperator):
         approval: Task id of a human-in-the-loop step that said yes, whose user goes to the ledger.
     """
 
-    template_fields = ("model", "reason", "version")
+    template_fields: Sequence[str] = ("model", "reason", "version")
     operator_extra_links = (MlflowVersionLink(),)
 
     def __init__(self, *, reason: str, version: str | None = None, approval: str | None = None, **kwargs: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipstream_airflow.context import interval_of, run_of
@@ -19,7 +20,7 @@ class ScorePopulationOperator(ModelOperator):
         interval_start: Start of the interval in ISO 8601; default: the run's own (see ``interval_of``).
     """
 
-    template_fields = ("model", "interval_start")
+    template_fields: Sequence[str] = ("model", "interval_start")
     operator_extra_links = (MlflowVersionLink(),)
 
     def __init__(self, *, interval_start: str | None = None, **kwargs: Any) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from slipstream_airflow.operators.base import ModelOperator
+from slipstream_airflow.operators.base import ModelOperator, Passed, passed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -18,15 +18,16 @@ class SignalRetrainingOperator(ModelOperator):
         decision: What ``DecideRetrainingOperator`` returned.
     """
 
-    template_fields = ("model", "decision")
+    template_fields: Sequence[str] = ("model", "decision")
 
-    def __init__(self, *, decision: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(self, *, decision: Passed, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.decision = decision
 
     def execute(self, context: Context) -> dict[str, Any]:
         names = ("model", "interval", "reason", "as_of", "alarms", "model_version")
-        signal = {name: self.decision[name] for name in names}
+        decision = passed(self.decision)
+        signal = {name: decision[name] for name in names}
         self.announce(context, signal)
         self.log.info("%s: %s", self.model, signal["reason"])
         return signal

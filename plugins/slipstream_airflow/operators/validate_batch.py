@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipstream_airflow.context import run_of
-from slipstream_airflow.operators.base import SlipstreamOperator
+from slipstream_airflow.operators.base import Passed, SlipstreamOperator, passed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -20,9 +20,9 @@ class ValidateBatchOperator(SlipstreamOperator):
         loaded: What ``LoadBatchOperator`` returned.
     """
 
-    template_fields = ("source", "loaded")
+    template_fields: Sequence[str] = ("source", "loaded")
 
-    def __init__(self, *, source: str, loaded: Mapping[str, Any] | str, **kwargs: Any) -> None:
+    def __init__(self, *, source: str, loaded: Passed, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.source = source
         self.loaded = loaded
@@ -32,7 +32,7 @@ class ValidateBatchOperator(SlipstreamOperator):
 
         validated = validate_batch(
             self.definitions.source(self.source),
-            LoadedBatch.from_dict(self.loaded),
+            LoadedBatch.from_dict(passed(self.loaded)),
             lake=self.lake,
             settings=self.lake_hook.settings,
             run=run_of(context),

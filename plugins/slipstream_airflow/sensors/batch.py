@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ class BatchSensor(BaseSensorOperator):
         poke_interval, timeout: Default: what the source's ``arrival`` says.
     """
 
-    template_fields = ("source", "interval_start")
+    template_fields: Sequence[str] = ("source", "interval_start")
 
     def __init__(self, *, source: str, interval_start: str | None = None, **kwargs: Any) -> None:
         kwargs.setdefault("doc_md", documentation(type(self)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,7 +33,7 @@ class NeededSensor(BaseSensorOperator):
         lake_conn_id: Connection of type ``lake``; where the default one is absent, the settings say where it is.
     """
 
-    template_fields = ("interval_start",)
+    template_fields: Sequence[str] = ("interval_start",)
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class IntervalCompleteSensor(NeededSensor):
         table: The table's name, e.g. ``features/airport_conditions``.
     """
 
-    template_fields = ("table", "interval_start")
+    template_fields: Sequence[str] = ("table", "interval_start")
 
     def __init__(self, *, table: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -112,7 +112,7 @@ class TablesCompleteSensor(NeededSensor):
         definition: Name of the view or the model.
     """
 
-    template_fields = ("definition", "interval_start")
+    template_fields: Sequence[str] = ("definition", "interval_start")
 
     def __init__(self, *, stage: Stage, definition: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -13,14 +13,14 @@ from slipstream.errors import FatalError
 
 
 class PollingTrigger(BaseTrigger):
-    """Ends with ``{"status": "ready"}``, or with ``{"status": "failed", "message": …}`` where waiting is no use.
+    """Ends with the status ``ready``, or with ``failed`` and a message where waiting is no use.
 
     Args:
         poll_interval: Seconds between two looks.
     """
 
     def __init__(self, *, poll_interval: float) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.poll_interval = poll_interval
 
     def look(self) -> str | None:
@@ -33,19 +33,23 @@ class PollingTrigger(BaseTrigger):
             try:
                 missing = await asyncio.to_thread(self.look)
             except FatalError as error:
-                yield TriggerEvent({"status": "failed", "message": str(error)})
+                yield _event("failed", str(error))
                 return
             except Exception:
                 # A store or a database that does not answer for a while is no reason to give up waiting.
                 self.log.exception("The look failed; trying again in %s s.", self.poll_interval)
                 missing = before
             if missing is None:
-                yield TriggerEvent({"status": "ready"})
+                yield _event("ready")
                 return
             if missing != before:
                 self.log.info(missing)
                 before = missing
             await asyncio.sleep(self.poll_interval)
+
+
+def _event(status: str, message: str = "") -> TriggerEvent:
+    return TriggerEvent({"status": status, "message": message})  # type: ignore[no-untyped-call]
 
 
 def raise_unless_ready(event: Mapping[str, Any] | None) -> None:
