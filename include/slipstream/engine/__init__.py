@@ -7,6 +7,6 @@ variable of the process. Light to import: DuckDB and Arrow are loaded by the fir
 from __future__ import annotations
 
 from slipstream.engine.connection import connect
-from slipstream.engine.sql import describe, query, stream
+from slipstream.engine.sql import Session, describe, open_session, query, stream
 
-__all__ = ["connect", "describe", "query", "stream"]
+__all__ = ["Session", "connect", "describe", "open_session", "query", "stream"]

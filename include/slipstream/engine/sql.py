@@ -68,13 +68,42 @@ def stream(
         FatalError: The SQL needs more memory than it may take, or more disk than there is to spill.
         ServiceError: The rows of a table could not be read.
     """
-    import pyarrow as pa
+    with open_session(settings, threads=threads) as session:
+        yield session.stream(sql, tables=tables, params=params, batch_rows=batch_rows)
 
+
+@contextmanager
+def open_session(settings: Settings, *, threads: int = 1) -> Iterator[Session]:
+    """Open one DuckDB for any number of statements: opening one takes longer than most of them."""
     with connect(settings, threads=threads, preserve_order=threads == 1) as connection:
-        with _explained(settings):
-            relation = _bind(connection, sql, tables, params or {})
-            reader = relation.to_arrow_reader(batch_rows)
-        yield pa.RecordBatchReader.from_batches(reader.schema, _batches(reader, settings))
+        yield Session(connection, settings)
+
+
+class Session:
+    """One DuckDB, on which statements run one after another; each sees its own tables and nothing of the others."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._registered: set[str] = set()
+
+    def stream(
+        self,
+        sql: str,
+        *,
+        tables: Mapping[str, Rows],
+        params: Mapping[str, Any] | None = None,
+        batch_rows: int = BATCH_ROWS,
+    ) -> pa.RecordBatchReader:
+        """Give the rows of one SELECT, to be read to their end before the next statement; see `stream`."""
+        import pyarrow as pa
+
+        for name in self._registered - set(tables):
+            self._connection.unregister(name)
+        self._registered = set(tables)
+        with _explained(self._settings):
+            reader = _bind(self._connection, sql, tables, params or {}).to_arrow_reader(batch_rows)
+        return pa.RecordBatchReader.from_batches(reader.schema, _batches(reader, self._settings))
 
 
 def describe(

@@ -14,7 +14,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from slipstream.engine import connect, describe, query, stream
+from slipstream.engine import connect, describe, open_session, query, stream
+from slipstream.engine import statement as statements
 from slipstream.errors import DefinitionError, FatalError, ServiceError
 from slipstream.settings import Settings
 
@@ -241,3 +242,24 @@ def test_what_a_killed_process_spilled_is_swept_by_the_next_and_a_living_ones_is
 def test_two_connections_of_one_process_do_not_share_a_spill_folder(small: Settings) -> None:
     with connect(small), connect(small):
         assert len(spilled(small)) == 2
+
+
+def test_statements_of_one_session_see_only_their_own_tables(small: Settings, flights: pa.Table) -> None:
+    with open_session(small) as session:
+        assert session.stream("SELECT count(*) AS n FROM f", tables={"f": flights}).read_all().to_pylist() == [{"n": 3}]
+        again = session.stream("SELECT count(*) AS n FROM f", tables={"f": flights.slice(0, 1)}).read_all()
+        assert again.to_pylist() == [{"n": 1}]
+        with pytest.raises(DefinitionError, match="f does not exist"):
+            session.stream("SELECT * FROM f", tables={"g": flights})
+
+
+def test_no_function_that_is_taken_for_steady_changes_by_itself(small: Settings) -> None:
+    with connect(small) as connection:
+        assert not statements._STEADY & statements._changing_functions(connection)
+
+
+def test_a_statement_is_looked_at_again_where_a_column_no_longer_bears_a_clocks_name(small: Settings) -> None:
+    sql = "SELECT current_date AS day FROM f"
+    query(sql, tables={"f": pa.table({"current_date": [1]})}, settings=small)
+    with pytest.raises(DefinitionError, match="uses current_date"):
+        query(sql, tables={"f": pa.table({"day": [1]})}, settings=small)
