@@ -16,24 +16,24 @@ def demo(*, as_json: AsJson = False) -> None:
     from slipstream import services
     from slipstream.cli.services import up
     from slipstream.demo.api import AirflowApi
-    from slipstream.demo.steps import MODELS, Demo
+    from slipstream.demo.steps import Demo, Plan
     from slipstream.demo.summary import summary
 
-    here = project()
+    here, plan = project(), Plan()
     with Bars() as bars:
-        _publish(here.settings, bars)
+        _publish(here.settings, plan, bars)
     up()
     state = services.state(here.settings)
     passwords = services.Places(here.settings.home).passwords
     with AirflowApi(state.airflow_url, user="admin", passwords=passwords) as api, Bars() as bars:
-        work = Demo(here.settings, here.definitions, here.lake, api, bars)
+        work = Demo(here.settings, here.definitions, here.lake, api, bars, plan)
         work.run()
     found = summary(
         definitions=here.definitions,
         lake=here.lake,
         settings=here.settings,
         seconds=work.seconds,
-        models=MODELS,
+        models=plan.models,
     )
     if as_json:
         print_json(found)
@@ -43,12 +43,11 @@ def demo(*, as_json: AsJson = False) -> None:
     console.print(f"Open {state.airflow_url} as admin; the password is in {passwords}. Stop with `make down`.")
 
 
-def _publish(settings: Any, bars: Bars) -> None:
-    from slipstream.demo.steps import FIRST_DAY, LAST_DAY
+def _publish(settings: Any, plan: Any, bars: Bars) -> None:
     from slipstream.example import publish
 
     bars.step("Publish", None)
-    done = publish(FIRST_DAY, LAST_DAY, settings=settings)
+    done = publish(plan.first_day, plan.last_day, settings=settings)
     bars.finish("Publish", 0.0, f"{done.files} files in {done.landing}")
 
 

@@ -17,14 +17,33 @@ from slipstream.errors import FatalError
 from slipstream.intervals import Interval, Schedule, iso, utc
 
 if TYPE_CHECKING:
-    from slipstream.definitions import Definitions
+    from slipstream.definitions import Definitions, Model
     from slipstream.lake import Lake
     from slipstream.settings import Settings
 
-FIRST_DAY, LAST_DAY = date(2013, 1, 1), date(2013, 2, 14)
-FIRST_TRAINING, SECOND_TRAINING = utc("2013-02-01"), utc("2013-02-15")
 PATIENCE = 900.0  # seconds for one step
-MODELS = ("arrival_delay", "air_time")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which days are replayed, and when the models are trained.
+
+    Attributes:
+        first_day: First day whose batches are published.
+        last_day: Last day whose batches are published, ingested, scored and monitored.
+        trainings: The times (UTC) that the trainings stand at: the first makes champions, the others challenge them.
+        models: Which models.
+    """
+
+    first_day: date = date(2013, 1, 1)
+    last_day: date = date(2013, 2, 14)
+    trainings: tuple[datetime, ...] = (utc("2013-02-01"), utc("2013-02-15"))
+    models: tuple[str, ...] = ("arrival_delay", "air_time")
+
+    @property
+    def until(self) -> datetime:
+        """The end of the last day, UTC."""
+        return utc(self.last_day) + timedelta(days=1)
 
 
 class Show(Protocol):
@@ -44,31 +63,35 @@ class Demo:
     lake: Lake
     api: AirflowApi
     show: Show
+    plan: Plan = Plan()
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> None:
         """Ingest, make features, train, promote, score, monitor, and challenge."""
-        sources, views = list(self.definitions.sources), list(self.definitions.views)
-        wanted = [f"{name}.ingestion" for name in sources] + [f"{name}.features" for name in views]
-        stages = ("training", "promotion", "scoring", "monitoring")
-        wanted += [f"{name}.{stage}" for name in MODELS for stage in stages]
+        plan, sources, views = self.plan, list(self.definitions.sources), list(self.definitions.views)
         with self._timed("Airflow reads the DAGs", None):
-            self._wait_for_dags(wanted)
-        until = utc(LAST_DAY) + timedelta(days=1)
+            self._wait_for_dags(sources, views)
         with self._timed("Ingest", None) as step:
-            self._backfill(step, {f"{name}.ingestion": self._arrived(name, until) for name in sources})
+            self._backfill(step, {f"{name}.ingestion": self._arrived(name) for name in sources})
         with self._timed("Make features", None) as step:
-            self._backfill(step, self._makeable(views, until))
-        with self._timed("Train and promote the first champions", len(MODELS) * 2) as step:
-            self._train(step, FIRST_TRAINING)
-        february = {f"{name}.scoring": self.definitions.model(name).cron for name in MODELS}
-        with self._timed("Score February", None) as step:
-            self._backfill(step, {dag: _starts(cron, FIRST_TRAINING, until) for dag, cron in february.items()})
-        weeks = {f"{name}.monitoring": Schedule(self.definitions.model(name).monitoring.schedule) for name in MODELS}
-        with self._timed("Monitor two weeks", None) as step:
-            self._backfill(step, {dag: _starts(cron, FIRST_TRAINING, until) for dag, cron in weeks.items()})
-        with self._timed("Train and judge a second challenger", len(MODELS) * 2) as step:
-            self._train(step, SECOND_TRAINING)
+            self._backfill(step, self._makeable(views))
+        with self._timed("Train and promote the first champions", len(plan.models) * 2) as step:
+            self._train(step, plan.trainings[0])
+        with self._timed("Score the days after", None) as step:
+            self._backfill(step, {f"{each.name}.scoring": self._since(each.cron) for each in self._models()})
+        with self._timed("Monitor the days after", None) as step:
+            crons = {each.name: Schedule(each.monitoring.schedule) for each in self._models()}
+            self._backfill(step, {f"{name}.monitoring": self._since(cron) for name, cron in crons.items()})
+        for as_of in plan.trainings[1:]:
+            with self._timed("Train and judge a second challenger", len(plan.models) * 2) as step:
+                self._train(step, as_of)
+
+    def _models(self) -> list[Model]:
+        return [self.definitions.model(name) for name in self.plan.models]
+
+    def _since(self, cron: Schedule) -> list[datetime]:
+        """Return the starts of the intervals from the first training to the end."""
+        return [each.start for each in _intervals(cron, self.plan.trainings[0], self.plan.until, None)]
 
     @contextmanager
     def _timed(self, name: str, total: int | None) -> Iterator[str]:
@@ -78,7 +101,11 @@ class Demo:
         self.seconds[name] = time.monotonic() - began
         self.show.finish(name, self.seconds[name])
 
-    def _wait_for_dags(self, wanted: Collection[str]) -> None:
+    def _wait_for_dags(self, sources: Collection[str], views: Collection[str]) -> None:
+        stages = ("training", "promotion", "scoring", "monitoring")
+        wanted = [f"{name}.ingestion" for name in sources] + [f"{name}.features" for name in views]
+        wanted += [f"{name}.{stage}" for name in self.plan.models for stage in stages]
+
         def parsed() -> bool:
             errors = self.api.import_errors()
             if errors:
@@ -105,15 +132,15 @@ class Demo:
 
         wait_until(over, what=f"The end of {', '.join(starts)}", seconds=PATIENCE)
 
-    def _arrived(self, source: str, until: datetime) -> list[datetime]:
+    def _arrived(self, source: str) -> list[datetime]:
         """Return the starts of the intervals whose batch lies in the landing folder."""
         from slipstream.ingestion import look_for_batch
 
         definition = self.definitions.source(source)
-        intervals = _intervals(definition.cron, definition.start, until, definition.end)
+        intervals = _intervals(definition.cron, definition.start, self.plan.until, definition.end)
         return [each.start for each in intervals if look_for_batch(definition, each, settings=self.settings).ready]
 
-    def _makeable(self, views: Collection[str], until: datetime) -> dict[str, list[datetime]]:
+    def _makeable(self, views: Collection[str]) -> dict[str, list[datetime]]:
         """Return, by DAG, the starts of the intervals whose inputs are all in the lake."""
         from slipstream.features import view_inputs
 
@@ -121,7 +148,7 @@ class Demo:
         found: dict[str, list[datetime]] = {}
         for name in views:
             view = self.definitions.view(name)
-            for interval in _intervals(view.cron, view.start, until, view.end):
+            for interval in _intervals(view.cron, view.start, self.plan.until, view.end):
                 needed = view_inputs(view, interval, definitions=self.definitions)
                 if all(complete[each.table].issuperset(each.intervals) for each in needed):
                     found.setdefault(f"{name}.features", []).append(interval.start)
@@ -142,18 +169,20 @@ class Demo:
         from slipstream.promotion import ledger
 
         runs, pending = {}, []
-        for name in MODELS:
+        for name in self.plan.models:
             if any(row.as_of == as_of for row in ledger(name, lake=self.lake)):
                 continue
             pending.append(name)
             runs[name] = self.api.trigger(f"{name}.training", {"as_of": iso(as_of), "reason": "the demo"})
-        skipped = 2 * (len(MODELS) - len(pending))
+        skipped = 2 * (len(self.plan.models) - len(pending))
 
         def over() -> bool:
             trained = [name for name in pending if self.api.state(f"{name}.training", runs[name]) in DONE]
             judged = [n for n in pending if any(row.as_of == as_of for row in ledger(n, lake=self.lake))]
             self.show.advance(step, skipped + len(trained) + len(judged))
-            self._stop_on_failure([f"{name}.{stage}" for name in MODELS for stage in ("training", "promotion")])
+            self._stop_on_failure(
+                [f"{name}.{stage}" for name in self.plan.models for stage in ("training", "promotion")]
+            )
             return len(trained) == len(judged) == len(pending)
 
         wait_until(over, what=f"The verdict on the challengers of {iso(as_of)}", seconds=PATIENCE)
@@ -191,7 +220,3 @@ def run_airflow(settings: Settings, lines: Sequence[Sequence[str]]) -> None:
 
 def _intervals(cron: Schedule, first: datetime, until: datetime, end: datetime | None) -> list[Interval]:
     return [each for each in cron.intervals(first, min(until, end or until)) if each.start >= first]
-
-
-def _starts(cron: Schedule, first: datetime, until: datetime) -> list[datetime]:
-    return [interval.start for interval in _intervals(cron, first, until, None)]
