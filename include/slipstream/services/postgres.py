@@ -29,6 +29,7 @@ DATABASES = ("airflow", "mlflow")
 SOCKET_NAME = ".s.PGSQL.5432"
 LONGEST_SOCKET_PATH = 103 if sys.platform == "darwin" else 107
 
+INITDB_OPTIONS = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-instructions"]
 CONFIGURATION = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -82,7 +83,7 @@ class Postgres:
             self._initialise(run)
         self._own(self.data)
         if postmaster(self.data) is None:
-            # PostgreSQL refuses to start when the pid in one of these is anybody's, even a dead one's not yet collected.
+            # PostgreSQL refuses to start when the pid in one of these is anybody's, even that of a zombie.
             for stale in (self.data / "postmaster.pid", *self.sockets.glob(f"{SOCKET_NAME}*")):
                 stale.unlink(missing_ok=True)
 
@@ -98,11 +99,7 @@ class Postgres:
                 str(binaries() / "initdb"),
                 "--pgdata",
                 str(scratch),
-                "--username=postgres",
-                "--auth=trust",
-                "--encoding=UTF8",
-                "--no-locale",
-                "--no-instructions",
+                *INITDB_OPTIONS,
             ]
         )
         scratch.rename(self.data)
