@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,18 @@ import pyarrow as pa
 import pytest
 
 from slipstream.definitions import Definitions, Model, load_definitions
-from slipstream.features import materialise
+from slipstream.features import FeatureSet, materialise
 from slipstream.intervals import Interval, utc
-from slipstream.lake import Lake, Provenance, Run
+from slipstream.lake import Lake, Provenance, Run, digest_rows
+from slipstream.promotion.evaluation import Comparison, plan, score_both
+from slipstream.promotion.history import LedgerRow
+from slipstream.promotion.projection import repair
+from slipstream.promotion.promoting import settle
+from slipstream.promotion.verdict import Verdict, evaluate_gate
 from slipstream.settings import Settings
+from slipstream.training.challenger import Registered, register_challenger
+from slipstream.training.dataset import TrainingSet, stage
+from slipstream.training.fitting import fit_candidate
 
 FIRST, DAYS, PER_DAY = utc("2013-01-01"), 40, 60
 NOW = FIRST + timedelta(days=DAYS)
@@ -113,11 +121,49 @@ class Shop:
     def source(self) -> dict[str, Any]:
         return {"definitions": self.definitions, "lake": self.lake, "settings": self.settings}
 
+    def stage(self, model: Model, as_of: datetime = NOW, *, seed: int = 1) -> TrainingSet:
+        """Stage rows made by hand as the training set of ``as_of``."""
+        span = Interval(FIRST, as_of - model.evaluation.window)
+        rows = feature_set(span.start, span.end, seed=seed)
+        return stage(model, rows, span, as_of=as_of, settings=self.settings, run=self.run)
+
+    def train(self, model: Model, as_of: datetime = NOW, *, seed: int = 1) -> Registered:
+        """Register a challenger from rows made by hand."""
+        staged = self.stage(model, as_of, seed=seed)
+        fitted = [
+            fit_candidate(model, staged, index, settings=self.settings, run=self.run)
+            for index in range(len(model.training.grid()))
+        ]
+        return register_challenger(model, staged, fitted, settings=self.settings, run=self.run)
+
+    def compare(self, model: Model, rows: FeatureSet | None = None, **which: Any) -> Comparison:
+        """Compare on rows made by hand, by default the newest matured ones."""
+        present = resolve(model, self)
+        planned = plan(model, present=present, settings=self.settings, **which)
+        if planned.problem:
+            return planned
+        found = rows or feature_set(planned.start, planned.as_of - model.label.maturity)
+        return score_both(model, planned, found, settings=self.settings)
+
+    @staticmethod
+    def rows(start: datetime, end: datetime, *, seed: int = 1) -> FeatureSet:
+        return feature_set(start, end, seed=seed)
+
+    def judge(self, model: Model, **which: Any) -> Verdict:
+        return evaluate_gate(model, self.compare(model, **which), settings=self.settings)
+
+    def settle(self, model: Model, verdict: Verdict) -> LedgerRow:
+        return settle(model, verdict, lake=self.lake, settings=self.settings, run=self.run)
+
     def model(self, task: str = "binary_classification", **changes: Any) -> Model:
         """Return a model of a name of its own, so that no two tests meet in MLflow or the ledger."""
         kind = "churn" if task == "binary_classification" else "amount"
         name = f"{kind}_{next(_numbers)}"
         return self.definitions.model(kind).model_copy(update={"name": name, **changes})
+
+
+def resolve(model: Model, shop: Shop) -> str | None:
+    return repair(model, lake=shop.lake, settings=shop.settings)
 
 
 def _write(root: Path, files: dict[str, str]) -> None:
@@ -165,7 +211,9 @@ def shop_rows(seed: int = 1) -> pa.Table:
             "order_id": pa.array(range(number), pa.int64()),
             "due": pa.array(due, pa.timestamp("us", tz="UTC")),
             "size": pa.array(np.where(chance.random(number) < 0.02, np.nan, size), from_pandas=True),
-            "kind": pa.array([None if missing else word for word, missing in zip(kind, chance.random(number) < 0.02)]),
+            "kind": pa.array(
+                [None if missing else word for word, missing in zip(kind, chance.random(number) < 0.02, strict=True)]
+            ),
             "rush": pa.array(chance.random(number) < 0.3),
             "churned": pa.array((chance.random(number) < 1 / (1 + np.exp(-strength))).astype(int), pa.int64()),
             "amount": pa.array(10 + 3 * strength + chance.normal(size=number)),
@@ -209,23 +257,64 @@ def _put(
     lake.table(f"raw/{name}").write(interval, table, provenance=Provenance(run=run))
 
 
+def feature_set(start: datetime, end: datetime, *, seed: int = 1) -> FeatureSet:
+    """Return the rows that the library would make of the shop's orders due in ``[start, end)``, made by hand."""
+    import pyarrow.compute as pc
+
+    moment = pa.timestamp("us", tz="UTC")
+    rows = shop_rows(seed)
+    keep = pc.and_(
+        pc.greater_equal(rows["due"], pa.scalar(start, moment)), pc.less(rows["due"], pa.scalar(end, moment))
+    )
+    rows = rows.filter(keep)
+    known = pa.array([due + timedelta(days=1) for due in rows["due"].to_pylist()], moment)
+    names = {
+        "order_id": "order_id",
+        "due": "prediction_time",
+        **{n: f"order_facts__{n}" for n in ("size", "kind", "rush")},
+    }
+    features = rows.select(list(names)).rename_columns(list(names.values()))
+    found = features.append_column("label", rows["churned"].cast(pa.float64())).append_column("label_known_at", known)
+    return FeatureSet(found, {"raw/orders": 3, "raw/outcomes": 4}, digest_rows(found).hex)
+
+
 @pytest.fixture(scope="session")
-def shop_lake(tmp_path_factory: pytest.TempPathFactory) -> tuple[Definitions, Path]:
-    """Build the shop's definitions and its lake, once a session; tests read it and write elsewhere."""
-    root = tmp_path_factory.mktemp("shop")
-    definitions = _definitions(root / "include")
+def shop_definitions(tmp_path_factory: pytest.TempPathFactory) -> Definitions:
+    return _definitions(tmp_path_factory.mktemp("definitions") / "include")
+
+
+@pytest.fixture(scope="session")
+def stocked(tmp_path_factory: pytest.TempPathFactory, shop_definitions: Definitions) -> Path:
+    """Give a project folder whose lake holds the shop's 40 days, built once a session."""
+    root = tmp_path_factory.mktemp("stocked")
     settings = Settings(project=root, home=root / "home")
-    fill_lake(definitions, Lake.from_settings(settings), settings, shop_rows())
-    return definitions, root
+    fill_lake(shop_definitions, Lake.from_settings(settings), settings, shop_rows())
+    return root
 
 
-@pytest.fixture
-def shop(shop_lake: tuple[Definitions, Path], mlflow_store: str) -> Shop:
-    """Give the shop, with the session's lake and MLflow store."""
-    definitions, root = shop_lake
-    settings = Settings(project=root, home=root / "home", mlflow_tracking_uri=mlflow_store)
+def _open(definitions: Definitions, root: Path, store: str) -> Shop:
+    settings = Settings(project=root, home=root / "home", mlflow_tracking_uri=store)
     run = Run(dag_id="shop", run_id="manual", task_id="task", by="tester")
     return Shop(definitions, Lake.from_settings(settings), settings, run)
 
 
-ShopModel = Callable[..., Model]
+@pytest.fixture
+def shop(shop_definitions: Definitions, tmp_path: Path, mlflow_store: str) -> Shop:
+    """Give the shop with an empty lake of the test's own, and the session's MLflow store."""
+    return _open(shop_definitions, tmp_path, mlflow_store)
+
+
+@pytest.fixture(scope="session")
+def three_versions(
+    shop_definitions: Definitions, tmp_path_factory: pytest.TempPathFactory, mlflow_store: str
+) -> tuple[Model, list[str]]:
+    """Give a model with three registered versions, trained once a session; which is champion is each test's matter."""
+    shop = _open(shop_definitions, tmp_path_factory.mktemp("three"), mlflow_store)
+    model = shop.model()
+    return model, [shop.train(model, NOW - timedelta(days=days)).version for days in (4, 2, 0)]
+
+
+@pytest.fixture
+def stocked_shop(shop_definitions: Definitions, stocked: Path, mlflow_store: str) -> Shop:
+    """Give the shop with its 40 days in the lake; the lake is the session's, so add nothing but ledger rows."""
+    return _open(shop_definitions, stocked, mlflow_store)

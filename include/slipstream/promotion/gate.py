@@ -68,8 +68,10 @@ class Evidence:
 
     def blocks(self, length: timedelta) -> NDArray[np.int64]:
         """Return the number of each row's block: its prediction_time cut into pieces of ``length`` since 1970, UTC."""
+        import pyarrow as pa
+
         times: NDArray[np.int64] = (
-            self.rows.column("prediction_time").cast("timestamp[us, tz=UTC]").cast("int64").to_numpy()
+            self.rows.column("prediction_time").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
         )
         return times // round(length.total_seconds() * 1_000_000)
 

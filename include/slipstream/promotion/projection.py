@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from slipstream.errors import NoChampionError
-from slipstream.promotion.ledger import champion, name_of
+from slipstream.promotion.history import champion, name_of
 from slipstream.promotion.registry import CHAMPION, Registry
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import NoChampionError, VerdictError
-from slipstream.promotion.ledger import CHANGES, Entry, LedgerRow, append, last_change, name_of, stack
+from slipstream.promotion.history import CHANGES, Entry, LedgerRow, append, last_change, name_of, stack
 from slipstream.promotion.projection import project, repair, resolve_champion
 from slipstream.promotion.registry import CHALLENGER, Registry
 

@@ -51,13 +51,16 @@ def log_estimator(
     """Log the estimator once for ``key``, from skops; one that was begun and not finished is completed."""
     from mlflow.entities import LoggedModelOutput
 
-    experiment = client.get_run(run_id).info.experiment_id
+    run = client.get_run(run_id)
+    experiment = run.info.experiment_id
     logged = find_logged_model(client, experiment, key)
     if logged is None:
         logged = client.create_logged_model(
             experiment, name=model.name, source_run_id=run_id, tags={KEY: key}, model_type=model.task
         )
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    outputs = run.outputs.model_outputs if run.outputs else []
+    if logged.model_id not in {each.model_id for each in outputs}:  # MLflow refuses to be told twice
+        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "model"
         save(model, estimator, target, logged, run_id=run_id, example=example, kinds=kinds, requirements=requirements)

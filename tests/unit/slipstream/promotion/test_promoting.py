@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from slipstream.errors import NoChampionError, NotFoundError, VerdictError
+from slipstream.intervals import utc
+from slipstream.lake import Lake, Run
+from slipstream.promotion import (
+    Registry,
+    Verdict,
+    champion,
+    ledger,
+    promote,
+    reject,
+    repair,
+    resolve_champion,
+    rollback,
+)
+from slipstream.settings import Settings
+
+NOW = utc("2013-02-10")
+
+
+@pytest.fixture
+def model(request, shop, three_versions):
+    """Give a model: with three versions, for a test that asks for them, else one of its own."""
+    return three_versions[0] if "three" in request.fixturenames else shop.model()
+
+
+@pytest.fixture
+def three(shop, three_versions) -> list[str]:
+    """Give three registered versions; they are the session's, the ledger is the test's own."""
+    model, versions = three_versions
+    repair(model, lake=shop.lake, settings=shop.settings)
+    return versions
+
+
+def accepted(shop, model, version: str, **changes) -> Verdict:
+    """Return an acceptance of ``version`` against the champion of now, whatever its losses are."""
+    found = shop.judge(model, challenger=version, as_of=NOW)
+    return replace(found, outcome="accepted", **changes)
+
+
+def accept(shop, model, version: str, **changes):
+    return shop.settle(model, accepted(shop, model, version, **changes))
+
+
+def alias(shop, model) -> str | None:
+    return Registry.from_settings(shop.settings).version(model.name, "champion")
+
+
+def back(shop, model, **how):
+    given = {"reason": "it was wrong", "lake": shop.lake, "settings": shop.settings, "run": Run.local("ann")}
+    return rollback(model, **{**given, **how})
+
+
+def test_the_first_model_passes_against_the_baseline_and_becomes_champion(shop, model):
+    found = shop.train(model)
+    verdict = shop.judge(model)
+    row = shop.settle(model, verdict)
+    registry = Registry.from_settings(shop.settings)
+    assert verdict.outcome == "accepted"
+    assert (row.action, row.version, row.replaces, row.by) == ("promoted", "1", None, "tester")
+    assert row.verdict == verdict.as_dict()
+    assert resolve_champion(model, lake=shop.lake, settings=shop.settings) == found.version
+    assert alias(shop, model) == found.version
+    assert registry.version(model.name, "challenger") is None
+    assert registry.details(model.name, "1").verdict == "accepted"
+
+
+def test_a_retried_promotion_returns_the_row_that_is_there(shop, model):
+    shop.train(model)
+    verdict = shop.judge(model)
+    first = shop.settle(model, verdict)
+    later = Verdict.from_dict(replace(verdict, decided_at=NOW).as_dict())
+    assert shop.settle(model, later) == first
+    assert len(ledger(model, lake=shop.lake)) == 1
+
+
+def test_a_rejection_leaves_the_champion_and_is_written_once(shop, model, three):
+    accept(shop, model, three[0])
+    verdict = replace(shop.judge(model, challenger=three[1], as_of=NOW), outcome="rejected")
+    first, second = shop.settle(model, verdict), shop.settle(model, verdict)
+    assert first == second
+    assert (first.action, first.version, first.challenger) == ("rejected", three[0], three[1])
+    assert alias(shop, model) == three[0]
+
+
+@pytest.mark.parametrize("outcome", ["rejected", "undecided"])
+def test_only_an_acceptance_promotes(shop, model, outcome):
+    shop.train(model)
+    verdict = replace(shop.judge(model), outcome=outcome)
+    with pytest.raises(VerdictError, match=f"is {outcome}, so it is not promoted"):
+        promote(model, verdict, lake=shop.lake, settings=shop.settings, run=shop.run)
+    with pytest.raises(VerdictError, match="use promote"):
+        reject(model, replace(verdict, outcome="accepted"), lake=shop.lake, settings=shop.settings, run=shop.run)
+    with pytest.raises(VerdictError, match="not about 'other'"):
+        promote("other", verdict, lake=shop.lake, settings=shop.settings, run=shop.run)
+
+
+def test_a_verdict_against_a_champion_of_yesterday_is_void(shop, model, three):
+    accept(shop, model, three[0])
+    stale = accepted(shop, model, three[2])
+    accept(shop, model, three[1])
+    with pytest.raises(VerdictError, match=f"is void: it compared with version {three[0]}, and the"):
+        shop.settle(model, stale)
+    assert alias(shop, model) == three[1]
+
+
+def test_one_goes_back_step_by_step_and_not_to_and_fro(shop, model, three):
+    for version in three:
+        accept(shop, model, version)
+    first, second = back(shop, model), back(shop, model)
+    assert (first.version, first.replaces, first.by, first.reason) == (three[1], three[2], "ann", "it was wrong")
+    assert second.version == three[0]
+    assert alias(shop, model) == three[0]
+    with pytest.raises(VerdictError, match="none before it"):
+        back(shop, model)
+
+
+def test_a_version_that_was_rolled_back_from_does_not_come_again_by_the_same_verdict(shop, model, three):
+    accept(shop, model, three[0])
+    verdict = accepted(shop, model, three[1])
+    shop.settle(model, verdict)
+    back(shop, model)
+    with pytest.raises(VerdictError, match="rolled back from by ann: it was wrong"):
+        shop.settle(model, verdict)
+    assert champion(model, lake=shop.lake).version == three[0]
+    on_other_rows = replace(verdict, comparison=replace(verdict.comparison, digest="newer rows"))
+    assert shop.settle(model, on_other_rows).version == three[1]
+
+
+def test_one_can_go_back_to_a_version_by_name_if_it_was_champion(shop, model, three):
+    for version in three[:2]:
+        accept(shop, model, version)
+    with pytest.raises(VerdictError, match=r"version 3 never was champion. One can go back to: \['1'\]"):
+        back(shop, model, to=three[2])
+    with pytest.raises(VerdictError, match="is the champion already"):
+        back(shop, model, to=three[1])
+    assert back(shop, model, to=three[0]).version == three[0]
+
+
+def test_a_rollback_wants_a_reason_and_a_champion(shop, model):
+    with pytest.raises(VerdictError, match="wants a reason"):
+        back(shop, model, reason="  ")
+    with pytest.raises(NoChampionError, match="nothing to go back from"):
+        back(shop, model)
+
+
+def test_a_version_that_was_deleted_cannot_be_gone_back_to(shop, model):
+    three = [shop.train(model, NOW - timedelta(days=days)).version for days in (4, 2, 0)]
+    for version in three[:2]:
+        accept(shop, model, version)
+    Registry.from_settings(shop.settings).client.delete_model_version(model.name, three[0])
+    with pytest.raises(NotFoundError, match="version 1 is not in the registry; there are the versions 2, 3"):
+        back(shop, model)
+    assert champion(model, lake=shop.lake).version == three[1]
+
+
+def test_a_retried_rollback_goes_back_once(shop, model, three):
+    for version in three:
+        accept(shop, model, version)
+    run = Run(dag_id="shop.rollback", run_id="manual__1", task_id="restore_version")
+    first, second = back(shop, model, run=run), back(shop, model, run=run)
+    assert first == second
+    assert first.version == three[1]
+
+
+def test_an_alias_that_somebody_moved_is_put_right_and_that_is_logged(shop, model, three, caplog):
+    accept(shop, model, three[0])
+    Registry.from_settings(shop.settings).set_alias(model.name, "champion", three[2])
+    assert resolve_champion(model, lake=shop.lake, settings=shop.settings) == three[0]
+    assert alias(shop, model) == three[0]
+    assert "points to version 3, the ledger names 1" in caplog.text
+
+
+def test_an_alias_without_a_ledger_is_taken_away(shop, model):
+    shop.train(model)
+    Registry.from_settings(shop.settings).set_alias(model.name, "champion", "1")
+    assert repair(model, lake=shop.lake, settings=shop.settings) is None
+    assert alias(shop, model) is None
+    with pytest.raises(NoChampionError, match="slipstream run training"):
+        resolve_champion(model, lake=shop.lake, settings=shop.settings)
+
+
+def _die(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _promote_and_die(values, settings: Settings, when: str) -> None:
+    from slipstream.promotion import promoting
+    from slipstream.promotion.registry import Registry as Theirs
+
+    if when == "before the row":
+        promoting.append = _die
+    elif when == "between row and alias":
+        Theirs.set_alias = _die
+    else:
+        Theirs.version = lambda self, model, name: _die() if name == "challenger" else None
+    run = Run(dag_id="shop", run_id="killed", task_id="promote")
+    promote(values["model"], Verdict.from_dict(values), lake=Lake.from_settings(settings), settings=settings, run=run)
+
+
+@pytest.mark.parametrize("when", ["before the row", "between row and alias", "after the alias"])
+def test_a_promotion_killed_at_any_point_leaves_one_champion_and_can_be_tried_again(shop, model, three, when):
+    accept(shop, model, three[0])
+    verdict = accepted(shop, model, three[1])
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_promote_and_die, args=(verdict.as_dict(), shop.settings, when))
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+    expected = three[0] if when == "before the row" else three[1]
+    assert champion(model, lake=shop.lake).version == expected
+    assert resolve_champion(model, lake=shop.lake, settings=shop.settings) == expected == alias(shop, model)
+    assert shop.settle(model, verdict).version == three[1]
+    assert [row.action for row in ledger(model, lake=shop.lake)] == ["promoted", "promoted"]
+    assert alias(shop, model) == three[1]
+
+
+def _promote_at_once(values, settings: Settings, barrier, answers) -> None:
+    verdict = Verdict.from_dict(values)
+    run = Run(dag_id="shop", run_id=f"run-{verdict.challenger}", task_id="promote")
+    barrier.wait(120)
+    try:
+        promote(verdict.model, verdict, lake=Lake.from_settings(settings), settings=settings, run=run)
+        answers.put((verdict.challenger, "won"))
+    except VerdictError as error:
+        answers.put((verdict.challenger, str(error)))
+
+
+def test_of_two_challengers_promoted_at_once_one_wins_and_the_others_verdict_is_void(shop, model, three):
+    accept(shop, model, three[0])
+    context = multiprocessing.get_context("spawn")
+    barrier, answers = context.Barrier(2), context.Queue()
+    rivals = [accepted(shop, model, version).as_dict() for version in three[1:]]
+    shared = (shop.settings, barrier, answers)
+    given = [context.Process(target=_promote_at_once, args=(each, *shared)) for each in rivals]
+    for process in given:
+        process.start()
+    found = dict(answers.get(timeout=180) for _ in given)
+    for process in given:
+        process.join(60)
+    winner = next(version for version, answer in found.items() if answer == "won")
+    loser = next(answer for answer in found.values() if answer != "won")
+    assert "is void" in loser
+    assert champion(model, lake=shop.lake).version == winner
+    assert resolve_champion(model, lake=shop.lake, settings=shop.settings) == winner == alias(shop, model)
+    assert len(ledger(model, lake=shop.lake)) == 2
