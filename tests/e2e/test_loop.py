@@ -1,0 +1,167 @@
+"""The whole loop through a real scheduler on a few days of real flights, with a task killed in the middle.
+
+The same intervals are then made without Airflow, in a second lake: every digest must be the same.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import psutil
+import pytest
+
+from slipstream import promotion
+from slipstream.definitions import Definitions, load_definitions
+from slipstream.demo.api import AirflowApi
+from slipstream.demo.steps import Demo, Plan
+from slipstream.demo.summary import summary
+from slipstream.example import publish
+from slipstream.features import materialise, view_inputs
+from slipstream.ingestion import ingest
+from slipstream.intervals import utc
+from slipstream.lake import Lake, Run
+
+PLAN = Plan(
+    first_day=date(2013, 1, 1),
+    last_day=date(2013, 1, 14),
+    trainings=(utc("2013-01-13"), utc("2013-01-15")),
+    models=("air_time",),
+)
+
+
+class Silent:
+    def step(self, name: str, total: int | None) -> None: ...
+    def advance(self, name: str, done: int) -> None: ...
+    def finish(self, name: str, seconds: float) -> None: ...
+
+
+class Killer(threading.Thread):
+    """Kills the first task process that it finds at work on a task, as the kernel would when memory ends."""
+
+    def __init__(self, home: str) -> None:
+        super().__init__(daemon=True)
+        self._home, self.killed, self.over = home, None, False
+
+    def run(self) -> None:
+        while not self.over and self.killed is None:
+            for process in psutil.process_iter(["cmdline"]):
+                line = " ".join(process.info["cmdline"] or [])
+                if line.startswith("airflow worker -- ") and self._ours(process):
+                    os.kill(process.pid, signal.SIGKILL)
+                    self.killed = process.pid
+                    return
+            time.sleep(0.05)
+
+    def _ours(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get("SLIPSTREAM_HOME") == self._home
+        except psutil.Error:
+            return False
+
+
+@pytest.fixture(scope="module")
+def definitions(stack: Any) -> Definitions:
+    return load_definitions(stack.settings.definitions)
+
+
+@pytest.fixture(scope="module")
+def replay(stack: Any, definitions: Definitions) -> Iterator[Demo]:
+    """The plan, replayed through the scheduler while one task process is killed."""
+    publish(PLAN.first_day, PLAN.last_day, settings=stack.settings)
+    passwords = stack.settings.home / "airflow" / "simple_auth_manager_passwords.json.generated"
+    killer = Killer(str(stack.settings.home))
+    with AirflowApi(stack.airflow_url, user="admin", passwords=passwords) as api:
+        killer.start()
+        demo = Demo(stack.settings, definitions, Lake.from_settings(stack.settings), api, Silent(), PLAN)
+        demo.run()
+        killer.over = True
+        assert killer.killed, "no task process was found to kill, so the test shows less than it says"
+        yield demo
+
+
+def test_every_run_ends_well_though_a_task_was_killed(replay: Demo) -> None:
+    runs = replay.api.runs([f"{name}.ingestion" for name in replay.definitions.sources])
+    assert len(runs) > 40
+    assert {run["state"] for run in runs} == {"success"}
+
+
+def test_airflow_reads_every_dag_file(replay: Demo) -> None:
+    assert replay.api.import_errors() == []
+    models = replay.definitions.models
+    stages = ("training", "promotion", "scoring", "monitoring", "rollback")
+    assert {f"{name}.{stage}" for name in models for stage in stages} <= replay.api.dags()
+
+
+def test_the_lake_is_what_the_library_alone_makes(replay: Demo, tmp_path_factory: pytest.TempPathFactory) -> None:
+    lake = Lake(tmp_path_factory.mktemp("again") / "lake")
+    settings = replay.settings.model_copy(update={"lake": lake.root, "staging": f"{lake.root}/_staging"})
+    run = Run.local()
+    for source in replay.definitions.sources.values():
+        for interval in replay.lake.table(source.table).intervals():
+            ingest(source, interval, lake=lake, settings=settings, run=run)
+    for view in replay.definitions.views.values():
+        for interval in replay.lake.table(view.table).intervals():
+            materialise(view, interval, definitions=replay.definitions, lake=lake, settings=settings, run=run)
+    tables = [name for name in replay.lake.tables() if name.split("/")[0] in ("raw", "quarantine", "features")]
+    assert tables == lake.tables()
+    for name in tables:
+        assert _digests(replay.lake, name) == _digests(lake, name)
+
+
+def test_the_champion_is_in_the_ledger_and_in_the_registry(replay: Demo) -> None:
+    row = promotion.champion("air_time", lake=replay.lake)
+    assert row is not None
+    registry = promotion.Registry.from_settings(replay.settings)
+    assert registry.version("air_time", "champion") == row.version
+    assert [each.as_of for each in promotion.ledger("air_time", lake=replay.lake)] == list(PLAN.trainings)
+
+
+def test_every_digest_is_what_was_written(replay: Demo) -> None:
+    found = [each for name in replay.lake.tables() for each in replay.lake.table(name).verify()]
+    assert len(found) > 100
+    assert all(each.ok for each in found)
+
+
+def test_a_second_replay_changes_no_digest(replay: Demo) -> None:
+    before = {name: _digests(replay.lake, name) for name in replay.lake.tables()}
+    Demo(replay.settings, replay.definitions, replay.lake, replay.api, Silent(), PLAN).run()
+    assert {name: _digests(replay.lake, name) for name in replay.lake.tables()} == before
+
+
+def test_the_summary_accounts_for_every_row(replay: Demo) -> None:
+    found = summary(
+        definitions=replay.definitions,
+        lake=replay.lake,
+        settings=replay.settings,
+        seconds=replay.seconds,
+        models=PLAN.models,
+    )
+    assert all(row["rows_in"] == row["accepted"] + row["quarantined"] for row in found["rows"])
+    assert sum(row["quarantined"] for row in found["rows"]) > 0
+    assert next(row["outcome"] for row in found["verdicts"]) == "accepted"
+    assert len(found["versions"]) == len(PLAN.trainings)
+
+
+def test_a_backfilled_stage_reads_only_what_was_finished(replay: Demo) -> None:
+    view = replay.definitions.view("airport_conditions")
+    interval = replay.lake.table(view.table).intervals()[-1]
+    commit = replay.lake.table(view.table).commit_of(interval)
+    assert commit is not None
+    needed = {each.table for each in view_inputs(view, interval, definitions=replay.definitions)}
+    assert set(commit.provenance["inputs"]) == needed
+    assert commit.provenance["run"]["dag_id"] == "airport_conditions.features"
+
+
+def _digests(lake: Lake, name: str) -> dict[str, str]:
+    found = {}
+    for interval in lake.table(name).intervals():
+        commit = lake.table(name).commit_of(interval)
+        assert commit is not None
+        found[str(interval)] = commit.digest
+    return found
