@@ -101,7 +101,7 @@ def _separate(data: bytes, first: int, limit: int) -> Iterator[Block | LongLine]
 
 def _skip(stream: Stream, begun: bytes, line: int, size: int) -> tuple[LongLine, bytes]:
     """Read to the end of a line that is too long; return it, and what follows it."""
-    digest, length, piece, rest = hashlib.sha256(), 0, begun, b""
+    digest, length, piece, rest, head = hashlib.sha256(), 0, begun, b"", b""
     held = b""  # a carriage return at the end of a piece may belong to the line end
     while True:
         text, newline, rest = piece.partition(b"\n")
@@ -113,9 +113,10 @@ def _skip(stream: Stream, begun: bytes, line: int, size: int) -> tuple[LongLine,
             text, held = text[:-1], b"\r"
         digest.update(text)
         length += len(text)
+        head = head if len(head) >= HEAD_BYTES else (head + text)[:HEAD_BYTES]
         if newline:
             break
         piece = stream.read(size)
         if not piece:
             break
-    return LongLine(line, length, digest.hexdigest(), begun[:HEAD_BYTES]), rest
+    return LongLine(line, length, digest.hexdigest(), head), rest
