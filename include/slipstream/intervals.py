@@ -120,6 +120,7 @@ class Schedule:
     def intervals(self, start: datetime, end: datetime) -> Iterator[Interval]:
         """Yield, in order, every interval that lies wholly or partly in ``[start, end)``."""
         current, end = self.interval_at(start), utc(end)
+        ticks = croniter(self.cron, current.end)
         while current.start < end:
             yield current
-            current = Interval(current.end, self.next(current.end))
+            current = Interval(current.end, utc(ticks.get_next(datetime)))

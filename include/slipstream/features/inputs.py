@@ -6,7 +6,7 @@ its last finished issue, and running a day again next year still reads that one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,12 @@ from slipstream.errors import IncompleteError
 from slipstream.intervals import Interval, iso
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.dataset as ds
 
     from slipstream.definitions import Definitions, Input, Model, View
     from slipstream.lake import Lake
+    from slipstream.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -33,18 +35,21 @@ class Needed:
         return {"table": self.table, "intervals": [str(interval) for interval in self.intervals]}
 
 
-def finished(definitions: Definitions, table: str, start: datetime | None, due: datetime) -> Needed:
-    """Return the intervals of ``table`` that overlap ``[start, due)`` and have ended by ``due`` (UTC).
+def finished(
+    definitions: Definitions, table: str, start: datetime | None, due: datetime, *, until: datetime | None = None
+) -> Needed:
+    """Return the intervals of ``table`` that overlap ``[start, until)`` and have ended by ``due`` (UTC).
 
-    Without ``start``, from the first interval that its definition has.
+    Without ``start``, from the first interval that its definition has; without ``until``, as far as ``due``.
     """
     definition = table_definition(definitions, table)
     begin = max(definition.start, start) if start else definition.start
-    last = min(due, definition.end) if definition.end else due
+    last = min(until or due, due, definition.end or due)
     if begin >= last:
         return Needed(table, ())
     intervals = table_cron(definitions, table).intervals(begin, last)
-    return Needed(table, tuple(i for i in intervals if i.end <= due and i.end > definition.start))
+    # The schedule has no interval that begins before the definition's start, should that lie between two ticks.
+    return Needed(table, tuple(i for i in intervals if i.end <= due and i.start >= definition.start))
 
 
 def view_inputs(view: View, interval: Interval, *, definitions: Definitions) -> list[Needed]:
@@ -77,10 +82,21 @@ def label_inputs(
     model: Model, start: datetime, end: datetime, as_of: datetime, *, definitions: Definitions
 ) -> list[Needed]:
     """Return what the labels of predictions in ``[start, end)`` are made from, as far as finished at ``as_of``."""
-    due = min(end + model.label.maturity, as_of)
+    until = end + model.label.maturity
     return merge(
-        finished(definitions, given.table, start - given.lookback, due) for given in model.label.inputs.values()
+        finished(definitions, given.table, start - given.lookback, as_of, until=until)
+        for given in model.label.inputs.values()
     )
+
+
+def matured_before(model: Model, as_of: datetime, *, definitions: Definitions) -> datetime:
+    """Return the prediction_time (UTC) before which every label is settled at ``as_of``.
+
+    Labels arrive in batches: between two of them, ``as_of`` counts as the end of the last. Otherwise the last rows
+    would have only those labels that were quick to come, which are not like the others.
+    """
+    ends = [table_cron(definitions, given.table).floor(as_of) for given in model.label.inputs.values()]
+    return max(ends) - model.label.maturity
 
 
 def due_time(model: Model, interval: Interval) -> datetime:
@@ -91,13 +107,16 @@ def due_time(model: Model, interval: Interval) -> datetime:
 def missing_inputs(
     lake: Lake, needed: Iterable[Needed], *, versions: Mapping[str, int] | None = None
 ) -> list[tuple[str, Interval]]:
-    """Return every needed interval that is not complete in the lake, at ``versions`` or now."""
-    versions = versions or {}
-    return [
-        (each.table, interval)
-        for each in needed
-        for interval in lake.table(each.table).missing(each.intervals, version=versions.get(each.table))
-    ]
+    """Return every needed interval that is not complete in the lake: now, or at ``versions``, which name all tables."""
+    missing: list[tuple[str, Interval]] = []
+    for each in needed:
+        if versions is None or each.table in versions:
+            version = versions[each.table] if versions is not None else None
+            found = lake.table(each.table).missing(each.intervals, version=version) if each.intervals else []
+        else:
+            found = list(each.intervals)
+        missing += [(each.table, interval) for interval in found]
+    return missing
 
 
 def require(lake: Lake, needed: Iterable[Needed], *, who: str, versions: Mapping[str, int] | None = None) -> None:
@@ -108,17 +127,24 @@ def require(lake: Lake, needed: Iterable[Needed], *, who: str, versions: Mapping
     by_table: dict[str, list[Interval]] = {}
     for table, interval in missing:
         by_table.setdefault(table, []).append(interval)
-    lines = []
-    for table, intervals in by_table.items():
-        stage, _, name = table.partition("/")
-        dag = f"{name}.{'ingestion' if stage == 'raw' else stage}"
-        lines.append(
-            f"  {table}: {len(intervals)} interval(s) from {iso(intervals[0].start)} to {iso(intervals[-1].end)}; run "
-            f"`airflow backfill create --dag-id {dag} --from-date {intervals[0].start:%Y-%m-%d} "
-            f"--to-date {intervals[-1].start:%Y-%m-%d}`"
-        )
+    lines = [
+        f"  {table}: {len(intervals)} interval(s) from {iso(intervals[0].start)} to {iso(intervals[-1].end)}; run\n"
+        f"    {backfill_command(table, intervals)}"
+        for table, intervals in by_table.items()
+    ]
     message = f"{who} wants intervals that are not in the lake yet:\n" + "\n".join(lines)
     raise IncompleteError(message)
+
+
+def backfill_command(table: str, intervals: Sequence[Interval]) -> str:
+    """Return the line for a shell that has Airflow make ``intervals`` of ``table``; both dates are inclusive starts."""
+    kind, _, name = table.partition("/")
+    stage = {"raw": "ingestion", "quarantine": "ingestion", "predictions": "scoring"}.get(kind, kind)
+    first, last = (iso(each.start).removesuffix("T00:00:00Z") for each in (intervals[0], intervals[-1]))
+    return (
+        f"airflow backfill create --dag-id {name}.{stage} --from-date {first} --to-date {last} "
+        "--reprocess-behavior failed"
+    )
 
 
 def pin(lake: Lake, needed: Iterable[Needed]) -> dict[str, int]:
@@ -132,50 +158,65 @@ def open_inputs(
     *,
     definitions: Definitions,
     lake: Lake,
+    settings: Settings,
     start: datetime,
     due: datetime,
     versions: Mapping[str, int],
-    known_by: datetime | None = None,
+    until: datetime | None = None,
 ) -> dict[str, ds.Dataset]:
-    """Open each alias as the rows of its finished intervals with ``known_at`` in ``[start - lookback, known_by]``.
+    """Open each alias as the rows of its finished intervals with ``known_at`` in ``[start - lookback, due]``.
 
-    Nothing is loaded here. A table of which nothing is needed yet is an empty one of the right columns.
+    Nothing is loaded here. Rows come interval by interval, in the same order whatever the table's layout. A table of
+    which nothing is needed yet is an empty one of the right columns.
     """
     import pyarrow.compute as pc
     import pyarrow.dataset as ds
 
-    known_by = known_by or due
     opened: dict[str, ds.Dataset] = {}
     for alias, given in inputs.items():
-        needed = finished(definitions, given.table, start - given.lookback, due)
-        table, version = lake.table(given.table), versions.get(given.table)
-        if version is None:
-            opened[alias] = ds.dataset(empty_table(definitions, given.table))
+        since = start - given.lookback
+        read = finished(definitions, given.table, since, due, until=until).intervals
+        version = versions.get(given.table)
+        if version is None or not read:
+            opened[alias] = ds.dataset(empty_table(definitions, given.table, settings=settings))
             continue
-        first, last = _bounds(needed, start)
-        rows = table.dataset(first, last, version=version)
-        times = (pc.field("known_at") >= _arrow(start - given.lookback)) & (pc.field("known_at") <= _arrow(known_by))
-        opened[alias] = rows.filter(times)
+        rows = in_order(lake.table(given.table).dataset(read[0].start, read[-1].end, version=version))
+        opened[alias] = rows.filter((pc.field("known_at") >= _arrow(since)) & (pc.field("known_at") <= _arrow(due)))
     return opened
 
 
-def empty_table(definitions: Definitions, table: str) -> Any:
-    """Return no rows with the columns that ``table`` will have; a view's keys are taken to be strings."""
+def in_order(rows: ds.FileSystemDataset) -> ds.FileSystemDataset:
+    """Return ``rows`` with its files by interval: a float's sum depends on the order of its terms in the last bits."""
+    import pyarrow.dataset as ds
+
+    def place(fragment: Any) -> tuple[datetime, str]:
+        return ds.get_partition_keys(fragment.partition_expression)["interval_start"], fragment.path
+
+    fragments = sorted(rows.get_fragments(), key=place)
+    return ds.FileSystemDataset(fragments, rows.schema, rows.format, rows.filesystem)
+
+
+def empty_table(definitions: Definitions, table: str, *, settings: Settings) -> pa.Table:
+    """Return no rows with the columns that ``table`` will have."""
     import pyarrow as pa
 
-    definition = table_definition(definitions, table)
-    if table.startswith("features/"):
-        keys = pa.schema([pa.field(name, pa.string()) for name in definition.entity])  # type: ignore[union-attr]
-        schema = definition.table_schema(keys)  # type: ignore[union-attr]
+    from slipstream.features.rows import narrow, require_columns
+
+    if not table.startswith("features/"):
+        schema: pa.Schema = table_definition(definitions, table).table_schema  # type: ignore[union-attr]
     else:
-        schema = definition.table_schema  # type: ignore[union-attr]
-    return schema.append(pa.field("interval_start", pa.timestamp("us", tz="UTC"))).empty_table()
+        from slipstream.engine import describe
 
-
-def _bounds(needed: Needed, fallback: datetime) -> tuple[datetime, datetime]:
-    if not needed.intervals:
-        return fallback, fallback
-    return needed.intervals[0].start, needed.intervals[-1].end
+        view = definitions.view(table.removeprefix("features/"))
+        given = {
+            alias: empty_table(definitions, read.table, settings=settings).schema for alias, read in view.inputs.items()
+        }
+        bounds = {"interval_start": view.start, "interval_end": view.cron.next(view.start)}
+        found = describe(view.query, schemas=given, params=bounds, settings=settings)
+        require_columns(found, view.entity, where=f"View {view.name!r}")
+        schema = view.table_schema(narrow(found))
+    empty: pa.Table = schema.append(pa.field("interval_start", pa.timestamp("us", tz="UTC"))).empty_table()
+    return empty
 
 
 def _arrow(moment: datetime) -> Any:

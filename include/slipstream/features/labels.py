@@ -65,8 +65,9 @@ def attach_labels(
     settings: Settings,
     versions: Mapping[str, int],
 ) -> pa.Table:
-    """Add the last label that was known at ``as_of`` (UTC) to each row, and keep the rows that have one.
+    """Add to each row its label as it was known when it matured, or at ``as_of`` (UTC); keep the rows that have one.
 
+    What becomes known after ``maturity`` does not count: so a row has the same label in every set that it is mature in.
     The label's SQL also sees ``population``: the key and prediction_time of the rows, for labels that count from there.
     """
     import pyarrow as pa
@@ -80,10 +81,11 @@ def attach_labels(
             model.label.inputs,
             definitions=definitions,
             lake=lake,
+            settings=settings,
             start=start,
-            due=min(end + model.label.maturity, as_of),
+            due=as_of,
+            until=end + model.label.maturity,
             versions=versions,
-            known_by=as_of,
         )
     )
     tables.setdefault("population", rows.select([*model.key, TIME_COLUMN]))
@@ -92,7 +94,9 @@ def attach_labels(
     labels = _as_view_rows(model, found)
     keys = {name: name for name in (*model.key, TIME_COLUMN) if name in labels.column_names}
     view = ViewRows("label", keys, labels, {LABEL: LABEL, LABEL_KNOWN_AT: LABEL_KNOWN_AT})
-    moment = pa.array([as_of], pa.timestamp("us", tz="UTC")).take(pa.array([0] * rows.num_rows, pa.int64()))
+    matured = pc.add(rows[TIME_COLUMN], pa.scalar(model.label.maturity, pa.duration("us")))
+    latest = pa.scalar(as_of, pa.timestamp("us", tz="UTC"))
+    moment = pc.if_else(pc.greater(matured, latest), latest, matured)
     joined = point_in_time_join(rows.append_column(" as_of", moment), [view], time=" as_of").drop_columns([" as_of"])
     return joined.filter(pc.is_valid(joined[LABEL]))
 

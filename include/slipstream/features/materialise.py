@@ -52,7 +52,13 @@ def materialise(
     versions = pin(lake, needed)
     require(lake, needed, who=f"{where} for {interval}", versions=versions)
     tables = open_inputs(
-        view.inputs, definitions=definitions, lake=lake, start=interval.start, due=interval.end, versions=versions
+        view.inputs,
+        definitions=definitions,
+        lake=lake,
+        settings=settings,
+        start=interval.start,
+        due=interval.end,
+        versions=versions,
     )
     bounds = {"interval_start": interval.start, "interval_end": interval.end}
     with stream(view.query, tables=tables, params=bounds, settings=settings) as rows:

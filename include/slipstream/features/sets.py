@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from slipstream.features.inputs import (
@@ -13,6 +14,7 @@ from slipstream.features.inputs import (
     empty_table,
     finished,
     label_inputs,
+    matured_before,
     merge,
     model_inputs,
     pin,
@@ -61,6 +63,7 @@ def population_set(
     as_of: datetime | None = None,
     versions: Mapping[str, int] | None = None,
     labels: bool = False,
+    keep: Callable[[pa.RecordBatch], pa.RecordBatch] | None = None,
 ) -> FeatureSet:
     """Return every prediction of ``model`` with ``prediction_time`` in ``[start, end)`` (UTC), with its features.
 
@@ -69,6 +72,7 @@ def population_set(
             were not known by then, are left out.
         versions: Read these table versions instead of the newest: the set comes out as it did then.
         labels: Add ``label`` and keep only rows that have one.
+        keep: Leaves rows of the population out, such as all but a sample, before features are looked up.
 
     Raises:
         IncompleteError: An interval that is needed is not in the lake; the message names the backfill that makes it.
@@ -81,12 +85,12 @@ def population_set(
     if labels and as_of is None:
         message = "A set with labels wants as_of, the time at which it is made."
         raise ValueError(message)
-    end = min(end, as_of - model.label.maturity) if labels and as_of else end
+    end = min(end, matured_before(model, as_of, definitions=definitions)) if labels and as_of else end
     needed = set_inputs(model, start, end, definitions=definitions, as_of=as_of if labels else None)
     pinned = dict(versions) if versions is not None else pin(lake, needed)
     require(lake, needed, who=f"Model {model.name!r} from {iso(start)} to {iso(end)}", versions=pinned)
     source: dict[str, Any] = {"definitions": definitions, "lake": lake, "settings": settings, "versions": pinned}
-    batches = list(_joined(model, start, end, prepare_views(model, start, end, **source), **source))
+    batches = list(_joined(model, start, end, keep=keep, **source))
     rows = pa.Table.from_batches(batches) if batches else empty_set(model, **source)
     if labels and as_of:
         rows = attach_labels(model, rows, start, end, as_of, **source)
@@ -105,8 +109,7 @@ def feature_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the predictions of one interval with their features, at most ``settings.chunk_rows`` rows at a time."""
     source: dict[str, Any] = {"definitions": definitions, "lake": lake, "settings": settings, "versions": versions}
-    prepared = prepare_views(model, interval.start, interval.end, **source)
-    for batch in _joined(model, interval.start, interval.end, prepared, **source):
+    for batch in _joined(model, interval.start, interval.end, **source):
         for start in range(0, batch.num_rows, settings.chunk_rows):
             yield batch.slice(start, settings.chunk_rows)
 
@@ -115,6 +118,8 @@ def set_inputs(
     model: Model, start: datetime, end: datetime, *, definitions: Definitions, as_of: datetime | None = None
 ) -> list[Needed]:
     """Return what ``population_set`` reads for ``[start, end)``; with ``as_of``, also what its labels are made from."""
+    if as_of is not None:
+        end = min(end, matured_before(model, as_of, definitions=definitions))
     intervals = scoring_intervals(model, start, end)
     if not intervals:
         return []
@@ -139,13 +144,30 @@ def prepare_views(
     due = due_time(model, intervals[-1]) if intervals else start
     first = intervals[0].start if intervals else start
     return [
-        _prepare(model, definitions.view(name), first, due, definitions, lake, versions.get(f"features/{name}"))
+        _prepare(
+            model,
+            definitions.view(name),
+            first,
+            due,
+            definitions=definitions,
+            lake=lake,
+            settings=settings,
+            version=versions.get(f"features/{name}"),
+        )
         for name in model.views
     ]
 
 
 def _prepare(
-    model: Model, view: View, start: datetime, due: datetime, definitions: Definitions, lake: Lake, version: int | None
+    model: Model,
+    view: View,
+    start: datetime,
+    due: datetime,
+    *,
+    definitions: Definitions,
+    lake: Lake,
+    settings: Settings,
+    version: int | None,
 ) -> PreparedView:
     from slipstream.features.pointintime import ViewRows, prepare
 
@@ -156,20 +178,20 @@ def _prepare(
             read[0].start, read[-1].end, columns=list(dict.fromkeys(columns)), version=version
         )
     else:
-        table = empty_table(definitions, view.table)
-    names = model.keys.get(view.name, {})
+        table = empty_table(definitions, view.table, settings=settings)
+    names, ends = model.keys.get(view.name, {}), {interval.start: interval.end for interval in read}
     return prepare(
         ViewRows(
             name=view.name,
             keys={names.get(key, key): key for key in view.entity},
-            rows=_as_visible(model, view, table),
+            rows=_as_visible(model, view, table, ends),
             features=model.features_of(view.name),
             ttl=view.ttl,
         )
     )
 
 
-def _as_visible(model: Model, view: View, rows: pa.Table) -> pa.Table:
+def _as_visible(model: Model, view: View, rows: pa.Table, ends: Mapping[datetime, datetime]) -> pa.Table:
     """Move ``known_at`` to the first prediction that could see the row.
 
     A row is in the lake once its view's interval has ended. Scoring cannot see it earlier, however early it was known;
@@ -179,7 +201,7 @@ def _as_visible(model: Model, view: View, rows: pa.Table) -> pa.Table:
     import pyarrow.compute as pc
 
     starts = pc.unique(rows["interval_start"]).to_pylist()
-    first = {start: _first_prediction(model, view.cron.next(start)) for start in starts}
+    first = {start: _first_prediction(model, ends.get(start) or view.cron.next(start)) for start in starts}
     encoded = rows["interval_start"].combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
@@ -198,16 +220,27 @@ def _first_prediction(model: Model, ended: datetime) -> datetime:
 
 
 def _joined(
-    model: Model, start: datetime, end: datetime, views: Sequence[PreparedView], **source: Any
+    model: Model,
+    start: datetime,
+    end: datetime,
+    *,
+    keep: Callable[[pa.RecordBatch], pa.RecordBatch] | None = None,
+    **source: Any,
 ) -> Iterator[pa.RecordBatch]:
+    """Yield the population with its features; nothing is read of the views where nobody is predicted."""
     import pyarrow as pa
 
-    from slipstream.features.pointintime import join_batch
+    from slipstream.features.pointintime import point_in_time_join_stream
 
-    for batch in population_batches(model, start, end, **source):
-        joined = join_batch(pa.Table.from_batches([batch]), views)
-        ordered = joined.select([*batch.schema.names, *model.feature_columns]).combine_chunks()
-        yield from ordered.to_batches()
+    batches = population_batches(model, start, end, **source)
+    if keep is not None:
+        batches = filter(len, map(keep, batches))
+    first = next(batches, None)
+    if first is None:
+        return
+    population = pa.RecordBatchReader.from_batches(first.schema, chain([first], batches))
+    for joined in point_in_time_join_stream(population, prepare_views(model, start, end, **source)):
+        yield joined.select([*first.schema.names, *model.feature_columns])
 
 
 def empty_set(

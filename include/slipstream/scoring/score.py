@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import SchemaError
@@ -67,6 +69,7 @@ def score_population(
     """
     from slipstream.features import feature_batches, model_inputs
     from slipstream.features.inputs import pin, require
+    from slipstream.features.population import population_schema
     from slipstream.lake.scratch import Scratch
     from slipstream.promotion import Registry, resolve_champion
 
@@ -80,8 +83,15 @@ def score_population(
     batches = feature_batches(
         as_trained, interval, definitions=definitions, lake=lake, settings=settings, versions=versions
     )
-    schema = predictions_schema(model, definitions=definitions, lake=lake, settings=settings, versions=versions)
-    path = f"scoring/{model.name}/{interval.start:%Y%m%dT%H%M%SZ}.parquet"
+    first = next(batches, None)
+    if first is None:
+        found = population_schema(as_trained, definitions=definitions, lake=lake, settings=settings, versions=versions)
+    else:
+        found, batches = first.schema, chain([first], batches)
+    schema = predictions_schema(model, found)
+    # Another run of the same interval leaves its rows elsewhere; another try of this one replaces them.
+    owner = hashlib.sha256(f"{run.dag_id}/{run.run_id}".encode()).hexdigest()[:16]
+    path = f"scoring/{model.name}/{interval.start:%Y%m%dT%H%M%SZ}.{owner}.parquet"
     rows = Scratch(settings).write(path, schema, _predictions(model, champion, run_id, schema, batches))
     return Scored(model.name, str(interval), path, rows, champion.version, versions)
 
@@ -134,18 +144,15 @@ def with_features_of(model: Model, loaded: LoadedModel, definitions: Definitions
     return model.model_copy(update={"features": tuple(known[column] for column in loaded.feature_columns)})
 
 
-def predictions_schema(
-    model: Model, *, definitions: Definitions, lake: Lake, settings: Settings, versions: Mapping[str, int]
-) -> pa.Schema:
+def predictions_schema(model: Model, population: pa.Schema) -> pa.Schema:
     """Return the columns of ``predictions/<model>``: key, prediction_time (UTC), score, model_version, model_run_id.
 
     A key has the type that the population's SQL gives it.
     """
     import pyarrow as pa
 
-    from slipstream.features.population import TIME_COLUMN, population_schema
+    from slipstream.features.population import TIME_COLUMN
 
-    population = population_schema(model, definitions=definitions, lake=lake, settings=settings, versions=versions)
     return pa.schema(
         [
             *(population.field(name) for name in model.key),
