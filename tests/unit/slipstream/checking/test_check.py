@@ -58,15 +58,15 @@ BETWEEN = "expect_column_values_to_be_between"
 # file to edit, old, new → file of the problem, key path, words of the message, nearest
 FAULTS = [
     (V, "raw/readings", "raw/reading", V, "inputs.readings.table", "No source or view writes", "raw/readings"),
-    (M, "{table: raw/readings}", "{table: raw/redings}", M, "label.inputs.readings.table", "No source", "raw/readings"),
-    (M, "levels:value", "levels:valu", M, "features.0", "no feature 'valu'", "levels:value"),
+    (M, "{table: raw/readings}", "{table: raw/readingz}", M, "label.inputs.readings.table", "No", "raw/readings"),
+    (M, "levels:value", "levels:valuu", M, "features.0", "no feature 'valuu'", "levels:value"),
     (M, "levels:value", "level:value", M, "features.0", "no view 'level'", "levels:value"),
     (M, "  levels: {", "  level: {", M, "keys.level", "No feature of this model", "levels"),
     (M, "{sensor: sensor}", "{senser: sensor}", M, "keys.levels.senser", "no entity column", "sensor"),
     (M, "{sensor: sensor}", "{sensor: senser}", M, "keys.levels.sensor", "gives no 'senser'", "sensor"),
     (M, "start: 2013-01-01", "start: 2012-01-01", M, "start", "before any of its inputs", None),
     (V, "start: 2013-01-01", "start: 2012-01-01", V, "start", "before any of its inputs", None),
-    (VIEW_SQL, "value FROM", "valu FROM", VIEW_SQL, "sql", "no column 'valu'", "value"),
+    (VIEW_SQL, "value FROM", "valuu FROM", VIEW_SQL, "sql", "no column 'valuu'", "value"),
     (VIEW_SQL, "FROM readings", "FROM reading", VIEW_SQL, "sql", "no table 'reading'", "readings"),
     (VIEW_SQL, "value FROM", "roundd(value) AS value FROM", VIEW_SQL, "sql", "no function 'roundd'", "round"),
     (VIEW_SQL, "SELECT", "SELEC", VIEW_SQL, "sql", "syntax error", None),
@@ -75,7 +75,7 @@ FAULTS = [
     (VIEW_SQL, "FROM readings", "FROM readings WHERE $interval_nd", VIEW_SQL, "sql", "no parameter", "$interval_end"),
     (VIEW_SQL, "FROM readings", "FROM readings WHERE known_at < now()", VIEW_SQL, "sql", "same rows", None),
     (VIEW_SQL, "FROM readings", "FROM 'readings.csv'", VIEW_SQL, "sql", "readings.csv", None),
-    (VIEW_SQL, "value FROM", "value AS vlue FROM", V, "features.value", "does not give the column 'value'", "vlue"),
+    (VIEW_SQL, "value FROM", "value AS vvalue FROM", V, "features.value", "does not give the column 'value'", "vvalue"),
     (VIEW_SQL, "value FROM", "value, 1 AS extra FROM", V, "features", "'extra', which is not declared", None),
     (VIEW_SQL, "SELECT sensor", "SELECT sensor AS sensr", V, "entity.0", "does not give the column 'sensor'", "sensr"),
     (VIEW_SQL, "event_time, ", "timezone('UTC', event_time) AS event_time, ", V, "sql", "Say which zone", None),
@@ -85,13 +85,13 @@ FAULTS = [
     (POPULATION, "known_at AS", "known_at::DATE AS", M, "population.sql", "timestamp in UTC, found date", None),
     (POPULATION, "reading_id, ", "", M, "key.0", "does not give the column 'reading_id'", None),
     (POPULATION, "sensor,", "hash(sensor)::BIGINT AS sensor,", M, "keys.levels.sensor", "one type", None),
-    (LABEL, "value AS label", "value AS lable", M, "label.sql", "'label'", "lable"),
+    (LABEL, "value AS label", "value AS labell", M, "label.sql", "'label'", "labell"),
     (LABEL, "value AS label", "sensor AS label", M, "label.sql", "to be a number", None),
     (LABEL, "SELECT reading_id", "SELECT hash(reading_id)::BIGINT AS reading_id", M, "key.0", "one type", None),
     (LABEL, "value AS", "vale AS", LABEL, "label.sql", "no column 'vale'", "value"),
-    (ESTIMATOR, "build", "buld", ESTIMATOR, "", "build(params)", None),
+    (ESTIMATOR, "build", "buildx", ESTIMATOR, "", "build(params)", None),
     (ESTIMATOR, "import Ridge", "import Rigde", ESTIMATOR, "", "Rigde", None),
-    (ESTIMATOR, "return", "retrun", ESTIMATOR, "", "not Python", None),
+    (ESTIMATOR, "return", "rretturn", ESTIMATOR, "", "not Python", None),
     (ESTIMATOR, "return Ridge(**params)", "return 3", ESTIMATOR, "training.candidates", "without", None),
     (ESTIMATOR, "return", "raise SystemExit(3)\n    return", ESTIMATOR, "training.candidates", "SystemExit", None),
     (M, "alpha: [0.1", "alphaa: [0.1", ESTIMATOR, "training.candidates", "alphaa", None),
@@ -126,7 +126,7 @@ def test_what_does_not_work_together_is_one_problem_at_its_place(
 def test_every_unknown_name_of_a_sql_file_is_told_at_its_line(root: Path) -> None:
     (root / VIEW_SQL).write_text(
         "-- vale is not in here\nWITH one AS (\n  SELECT senser AS sensor, event_time, known_at, vale AS value\n"
-        "  FROM readings r\n  WHERE r.sendor = 'vale'\n)\nSELECT * FROM one WHERE vlue > 1\n"
+        "  FROM readings r\n  WHERE r.sendor = 'vale'\n)\nSELECT * FROM one WHERE vvalue > 1\n"
     )
     found = [(problem.line, problem.found, problem.nearest) for problem in check(root).problems]
     assert (3, "senser", "sensor") in found
@@ -156,13 +156,13 @@ def test_a_view_that_reads_itself_is_a_circle(root: Path) -> None:
 
 
 def test_a_broken_source_does_not_make_its_readers_look_broken(root: Path, edit: Any) -> None:
-    edit(S, ("columns:", "colums:"), ("schedule:", "schedul:"), ("start: 2013-01-01", "start: never"))
+    edit(S, ("columns:", "columnz:"), ("schedule:", "schedulee:"), ("start: 2013-01-01", "start: never"))
     assert {problem.file for problem in check(root).problems} == {S}
 
 
 def test_a_misspelt_key_does_not_hide_a_wrong_column_in_the_sql(root: Path, edit: Any) -> None:
     edit(V, ("ttl: 7d", "tttl: 7d"))
-    edit(VIEW_SQL, ("value FROM", "valu AS value FROM"))
+    edit(VIEW_SQL, ("value FROM", "valuu AS value FROM"))
     edit(LABEL, ("value AS", "vale AS"))
     edit(C, ("kwargs: {column: value, min_value", "kwarg: {column: value, min_vale"), ("min_value: 1", "mn_value: 1"))
     assert [(problem.file, problem.path) for problem in check(root).problems] == [
@@ -222,7 +222,7 @@ def test_a_query_binds_both_ends_of_the_interval(root: Path, query: str, words: 
 CALLABLES = [
     ("def read(start, end): ...\n", None),
     ("from other import read\n", None),
-    ("def raed(start, end): ...\n", "connector:raed"),
+    ("def reead(start, end): ...\n", "connector:reead"),
     ("def read(:\n", "not Python"),
     (None, "no file connector.py"),
 ]
@@ -241,7 +241,7 @@ def test_a_callable_is_in_the_folder(root: Path, text: str | None, words: str | 
 
 
 def test_the_report_is_the_same_each_time_and_can_be_json(root: Path, edit: Any) -> None:
-    edit(VIEW_SQL, ("value FROM", "valu FROM"))
+    edit(VIEW_SQL, ("value FROM", "valuu FROM"))
     edit(C, ("{column: value", "{column: vale"))
     reports = [json.dumps(check(root).as_dict()) for _ in range(2)]
     assert reports[0] == reports[1]

@@ -40,11 +40,11 @@ def test_problems_are_printed_with_place_and_suggestion_and_the_exit_code_is_1(p
     runner = CliRunner()
     runner.invoke(app, ["new", "source", "readings"])
     path = project / "include/sources/readings/source.yaml"
-    path.write_text(path.read_text().replace("schedule:", "schedul:").replace("key: [reading_id]", "key: [readng]"))
+    path.write_text(path.read_text().replace("schedule:", "schedulee:").replace("key: [reading_id]", "key: [readng]"))
     result = runner.invoke(app, ["check", str(project / "include")])
     assert result.exit_code == 1
     assert "sources/readings/source.yaml" in result.output
-    assert "schedul" in result.output
+    assert "schedulee" in result.output
     assert "Did you mean 'schedule'?" in result.output
     assert "2 problems in 1 file" in result.output
 
@@ -53,7 +53,7 @@ def test_json_is_one_document_in_a_stable_order(project: Path) -> None:
     runner = CliRunner()
     runner.invoke(app, ["new", "source", "readings"])
     path = project / "include/sources/readings/source.yaml"
-    path.write_text(path.read_text().replace("schedule:", "schedul:"))
+    path.write_text(path.read_text().replace("schedule:", "schedulee:"))
     first, second = (runner.invoke(app, ["check", "--json"]) for _ in range(2))
     assert first.exit_code == second.exit_code == 1
     assert first.output == second.output

@@ -13,9 +13,9 @@ SOURCE, VIEW = "sources/readings/source.yaml", "features/levels/view.yaml"
 
 
 def test_loading_names_every_problem_in_one_error(root: Path, edit: Any) -> None:
-    edit(SOURCE, ("schedule:", "schedul:"))
+    edit(SOURCE, ("schedule:", "schedulee:"))
     edit(VIEW, ("ttl: 7d", "ttl: long"))
-    with pytest.raises(DefinitionError, match=r"(?s)2 problem.*ttl.*schedul.*slipstream check"):
+    with pytest.raises(DefinitionError, match=r"(?s)2 problem.*ttl.*schedulee.*slipstream check"):
         load_definitions(root)
 
 

@@ -28,9 +28,9 @@ def test_sound_definitions_have_no_problem(root: Path) -> None:
 
 
 MISSPELT = [
-    (S, "schedule:", "schedul:", "schedul", "schedule"),
+    (S, "schedule:", "schedulee:", "schedulee", "schedule"),
     (S, "  path:", "  pth:", "connector.pth", "path"),
-    (S, "  format: csv", "  format: csv\n  delimter: ;", "connector.delimter", "delimiter"),
+    (S, "  format: csv", "  format: csv\n  delimiterr: ;", "connector.delimiterr", "delimiter"),
     (S, "{type: float64, unit", "{typ: float64, unit", "columns.value.typ", "type"),
     (S, "unit: degrees", "units: degrees", "columns.value.units", "unit"),
     (S, "expected_after", "expect_after", "arrival.expect_after", "expected_after"),
@@ -39,24 +39,24 @@ MISSPELT = [
     (C, "    on_failure: halt", "    on_failur: halt", "expectations.1.on_failur", "on_failure"),
     (C, "    kwargs: {column", "    kwarg: {column", "expectations.0.kwarg", "kwargs"),
     (V, "lookback", "look_back", "inputs.readings.look_back", "lookback"),
-    (V, "table: raw", "tabel: raw", "inputs.readings.tabel", "table"),
-    (V, "description: Last", "descripton: Last", "features.value.descripton", "description"),
+    (V, "table: raw", "tablee: raw", "inputs.readings.tablee", "table"),
+    (V, "description: Last", "descriptionn: Last", "features.value.descriptionn", "description"),
     (V, "entity:", "entities:", "entities", "entity"),
     (M, "population:", "populaton:", "populaton", "population"),
     (
         M,
         "readings: {table: raw/readings, l",
-        "readings: {tabl: raw/readings, l",
-        "population.inputs.readings.tabl",
+        "readings: {ttable: raw/readings, l",
+        "population.inputs.readings.ttable",
         "table",
     ),
     (M, "maturity", "maturty", "label.maturty", "maturity"),
     (M, "  window: 100d", "  windw: 100d", "training.windw", "window"),
     (M, "  candidates", "  candidate", "training.candidate", "candidates"),
-    (M, "{check: baseline}", "{chek: baseline}", "gate.0.chek", "check"),
+    (M, "{check: baseline}", "{checkx: baseline}", "gate.0.checkx", "check"),
     (M, "{check: baseline}", "{check: baseline, metrc: absolute_error}", "gate.0.metrc", "metric"),
     (M, "{check: metric_gain, metric", "{check: metric_gain, metrc", "gate.1.metrc", "metric"),
-    (M, "required", "requird", "approval.requird", "required"),
+    (M, "required", "requiredd", "approval.requiredd", "required"),
     (M, "{at: end}", "{att: end}", "scoring.att", "at"),
     (M, "monitoring: {window", "monitoring: {windw", "monitoring.windw", "window"),
     (M, "retraining: {reasons", "retraining: {reason", "retraining.reason", "reasons"),
@@ -95,11 +95,11 @@ WRONG = [
     (S, "subject_key: sensor", "subject_key: senser", "subject_key", "senser", "sensor"),
     (C, "on_failure: halt", "on_failure: hlat", "expectations.1.on_failure", "hlat", "halt"),
     (V, "type: float64", "type: Float64", "features.value.type", "Float64", "float64"),
-    (M, "task: regression", "task: regresion", "task", "regresion", "regression"),
+    (M, "task: regression", "task: regressionn", "task", "regressionn", "regression"),
     (M, "check: baseline", "check: base_line", "gate.0.check", "base_line", "baseline"),
     (M, "metric: absolute_error", "metric: absolut_error", "gate.1.metric", "absolut_error", "absolute_error"),
     (M, "metric: absolute_error", "metric: log_loss", "gate.1.metric", "log_loss", None),
-    (M, "{at: end}", "{at: ende}", "scoring.at", "ende", "end"),
+    (M, "{at: end}", "{at: endd}", "scoring.at", "endd", "end"),
     (M, "[drift]", "[drfit]", "retraining.reasons.0", "drfit", "drift"),
 ]
 
@@ -189,7 +189,7 @@ def test_five_faults_of_a_file_are_five_problems(root: Path, edit: Any) -> None:
 
 
 def test_faults_of_every_file_are_told_in_one_run(root: Path, edit: Any) -> None:
-    edit(S, ("schedule:", "schedul:"))
+    edit(S, ("schedule:", "schedulee:"))
     edit(C, ("on_failure: halt", "on_failure: stop"))
     edit(V, ("ttl: 7d", "ttl: long"))
     edit(M, ("seed: 1\n", ""), ("task: regression", "task: ranking"))
@@ -198,7 +198,7 @@ def test_faults_of_every_file_are_told_in_one_run(root: Path, edit: Any) -> None
         (M, "seed"),
         (M, "task"),
         (C, "expectations.1.on_failure"),
-        (S, "schedul"),
+        (S, "schedulee"),
     ]
 
 
