@@ -36,6 +36,7 @@ def publish_batch(
     note = staging.read_note("published")
     if note is not None:
         return _published_before(PublishedBatch.from_dict(note), source, lake)
+    staging.require("validated")
     staged = StagedRows(staging)
     _balance(validated, staging, staged)
     provenance = _provenance(source, validated, run)

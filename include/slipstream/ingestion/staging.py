@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -31,8 +32,12 @@ class Staging:
 
     @classmethod
     def of(cls, source: str, interval: Interval, run: Run, settings: Settings) -> Staging:
-        """Return the folder that belongs to a source's interval and one try of one run; it need not exist."""
-        identity = json.dumps([run.dag_id, run.run_id, run.try_number, str(interval)])
+        """Return the folder that belongs to a source's interval and one try of one run; it need not exist.
+
+        Outside Airflow nothing names a run for good, so each call gives a folder of its own.
+        """
+        chance = uuid.uuid4().hex if run.dag_id == Run.local().dag_id else ""
+        identity = json.dumps([run.dag_id, run.run_id, run.try_number, str(interval), chance])
         unique = hashlib.sha256(identity.encode()).hexdigest()[:12]
         return cls(f"{FOLDER}/{source}/{interval.start:%Y%m%dT%H%M%SZ}-{unique}", settings)
 
@@ -70,6 +75,12 @@ class Staging:
             except FileNotFoundError:
                 return None
             return note
+
+    def require(self, note: str) -> None:
+        """Raise IncompleteError where a note is not there: the batch was swept away, or never came so far."""
+        if self.read_note(note) is None:
+            message = f"The staged batch {self.place} is not there any more, or not {note} yet. Run load_batch again."
+            raise IncompleteError(message)
 
     def clear(self, *, keep: str = "", prefix: str = "") -> None:
         """Delete the parts and notes, all but the one named ``keep``; with ``prefix``, only those that begin so."""

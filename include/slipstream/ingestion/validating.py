@@ -33,6 +33,7 @@ def validate_batch(source: Source, loaded: LoadedBatch, *, lake: Lake, settings:
         IncompleteError: The staged batch is not there any more.
     """
     staging = Staging(loaded.staging, settings)
+    staging.require("loaded")
     contract = Contract(source)
     for step in STEPS:
         staging.clear(prefix=f"bad-{step}")

@@ -42,7 +42,12 @@ class World:
         return Path(self.settings.landing)
 
     def source(
-        self, format: str = "csv", *, expectations: Sequence[Mapping[str, Any]] = (), files: Mapping[str, str] | None = None, **changes: Any
+        self,
+        format: str = "csv",
+        *,
+        expectations: Sequence[Mapping[str, Any]] = (),
+        files: Mapping[str, str] | None = None,
+        **changes: Any,
     ) -> Source:
         connector = {"type": "files", "path": f"trips/{{start:%Y-%m-%d}}*.{format}*", "format": format}
         values = {

@@ -98,7 +98,9 @@ def test_rows_of_one_key_that_differ_are_all_set_aside(world):
 
 @pytest.mark.parametrize("kept", [0.2, 0.9, 0.999])
 def test_a_truncated_gzip_rejects_the_batch(world, kept):
-    content = gzip.compress((HEADER + "".join(f"{n},P{n * 7919},7.5,2013-01-31T06:00:00Z\n" for n in range(5000))).encode())
+    content = gzip.compress(
+        (HEADER + "".join(f"{n},P{n * 7919},7.5,2013-01-31T06:00:00Z\n" for n in range(5000))).encode()
+    )
     world.land(content[: int(len(content) * kept)], "2013-01-31.csv.gz")
     with pytest.raises(BatchRejectedError, match="2013-01-31.csv.gz is damaged or cut off"):
         world.ingest(world.source())
@@ -209,7 +211,9 @@ def test_nan_and_infinity_in_keys_set_their_rows_aside(world):
 
 def test_nan_elsewhere_is_no_value_and_infinity_is_set_aside(world):
     source = world.source("jsonl")
-    lines = [f'{{"trip": {n}, "fare": {fare}, "at": "2013-01-31"}}' for n, fare in enumerate(("NaN", "7.5", "-Infinity"))]
+    lines = [
+        f'{{"trip": {n}, "fare": {fare}, "at": "2013-01-31"}}' for n, fare in enumerate(("NaN", "7.5", "-Infinity"))
+    ]
     world.land("\n".join(lines), "2013-01-31.jsonl")
     world.ingest(source)
     assert world.rows(source, "trip", "fare") == [{"trip": 0, "fare": None}, {"trip": 1, "fare": 7.5}]
@@ -218,7 +222,12 @@ def test_nan_elsewhere_is_no_value_and_infinity_is_set_aside(world):
 
 def test_rows_that_became_known_outside_of_the_interval_are_set_aside(world):
     source = world.source(known_at="at")
-    times = ["2013-01-30T23:59:59.999999Z", "2013-01-31T00:00:00Z", "2013-01-31T23:59:59.999999Z", "2013-02-01T00:00:00Z"]
+    times = [
+        "2013-01-30T23:59:59.999999Z",
+        "2013-01-31T00:00:00Z",
+        "2013-01-31T23:59:59.999999Z",
+        "2013-02-01T00:00:00Z",
+    ]
     world.land(HEADER + "".join(f"{n},Rome,1,{time}\n" for n, time in enumerate(times)))
     assert world.ingest(source).accepted == 2
     assert [(row["line"], row["rule"], row["value"]) for row in world.quarantine(source)] == [
@@ -230,7 +239,13 @@ def test_rows_that_became_known_outside_of_the_interval_are_set_aside(world):
 def test_local_times_are_read_in_the_columns_zone_and_unclear_ones_set_aside(world):
     columns = {**COLUMNS, "at": {"type": "timestamp", "timezone": "America/New_York"}}
     source = world.source(columns=columns)
-    times = ["2013-01-31 06:00", "2013-01-31T06:00:00+01:00", "2013-03-10 02:30", "2013-11-03 01:30", "2013-11-03 02:00"]
+    times = [
+        "2013-01-31 06:00",
+        "2013-01-31T06:00:00+01:00",
+        "2013-03-10 02:30",
+        "2013-11-03 01:30",
+        "2013-11-03 02:00",
+    ]
     world.land(HEADER + "".join(f"{n},Rome,1,{time}\n" for n, time in enumerate(times)))
     world.ingest(source)
     assert [row["event_time"] for row in world.rows(source, "trip", "event_time")] == [

@@ -105,7 +105,9 @@ def test_the_moments_beside_a_jump_of_the_clock_are_clear(text):
 
 
 def test_a_format_of_its_own_is_read_as_python_does():
-    found, refused = cast(["31/01/2013 18h", "1/2/13 18h", "31/01/2013 18h", None], type="timestamp", format="%d/%m/%Y %Hh")
+    found, refused = cast(
+        ["31/01/2013 18h", "1/2/13 18h", "31/01/2013 18h", None], type="timestamp", format="%d/%m/%Y %Hh"
+    )
     assert found == [datetime(2013, 1, 31, 18, tzinfo=UTC), None, datetime(2013, 1, 31, 18, tzinfo=UTC), None]
     assert refused == [1]
     assert cast(["31/01/2013 18 +0100"], type="timestamp", format="%d/%m/%Y %H %z")[0] == [
@@ -118,7 +120,10 @@ def test_only_nothing_at_all_means_null():
     assert cast(["", " ", "NA", "NULL", "null"], type="float64") == ([None] * 5, [2, 3, 4])
     assert cast(["", " ", "NA"], type="string") == ([None, " ", "NA"], [])
     assert cast(["true", "FALSE", "1", "0", "yes", ""], type="bool") == ([True, False, True, False, None, None], [4])
-    assert cast(["2013-01-31", "2013-1-31", "2013-01-31T00:00"], type="date") == ([date(2013, 1, 31), None, None], [1, 2])
+    assert cast(["2013-01-31", "2013-1-31", "2013-01-31T00:00"], type="date") == (
+        [date(2013, 1, 31), None, None],
+        [1, 2],
+    )
 
 
 def test_arrow_values_are_cast_only_where_nothing_is_lost():

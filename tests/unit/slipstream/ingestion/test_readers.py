@@ -96,7 +96,9 @@ OBJECT = st.dictionaries(st.sampled_from([*NAMES, "other", "é"]), VALUE, max_si
 LINE = st.one_of(
     OBJECT.map(json.dumps),
     OBJECT.map(lambda record: json.dumps(record, ensure_ascii=False)),
-    st.sampled_from(['{"a": 1}{"a": 2}', "[]", "", " ", "{", '{"a": 1, "a": 2}', '{"a": 1.0}', '{"c": 1e400}', '{"a": 01}']),
+    st.sampled_from(
+        ['{"a": 1}{"a": 2}', "[]", "", " ", "{", '{"a": 1, "a": 2}', '{"a": 1.0}', '{"c": 1e400}', '{"a": 01}']
+    ),
     st.sampled_from(['{"b": "\udcff"}', '{"b": "' + "x" * 80 + '"}', '{"a":\r 1}', '{"e": "2013-01-31T06:00:00Z"}']),
 )
 
