@@ -27,7 +27,7 @@ def nothing_was_kept(world: World) -> bool:
 
 def test_an_empty_file_rejects_the_batch(world):
     world.land("")
-    with pytest.raises(BatchRejectedError, match="2013-01-31.csv is empty"):
+    with pytest.raises(BatchRejectedError, match=r"2013-01-31.csv is empty"):
         world.ingest(world.source())
     assert nothing_was_kept(world)
 
@@ -102,14 +102,14 @@ def test_a_truncated_gzip_rejects_the_batch(world, kept):
         (HEADER + "".join(f"{n},P{n * 7919},7.5,2013-01-31T06:00:00Z\n" for n in range(5000))).encode()
     )
     world.land(content[: int(len(content) * kept)], "2013-01-31.csv.gz")
-    with pytest.raises(BatchRejectedError, match="2013-01-31.csv.gz is damaged or cut off"):
+    with pytest.raises(BatchRejectedError, match=r"2013-01-31.csv.gz is damaged or cut off"):
         world.ingest(world.source())
     assert nothing_was_kept(world)
 
 
 def test_a_gz_that_is_not_gzipped_rejects_the_batch(world):
     world.land(HEADER + GOOD, "2013-01-31.csv.gz")
-    with pytest.raises(BatchRejectedError, match="called .gz but is not gzipped"):
+    with pytest.raises(BatchRejectedError, match=r"called .gz but is not gzipped"):
         world.ingest(world.source())
 
 
@@ -283,7 +283,7 @@ def test_a_parquet_file_that_was_cut_off_rejects_the_batch(world, kept):
     path = world.land("", "2013-01-31.parquet")
     pq.write_table(rows, path)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
-    with pytest.raises(BatchRejectedError, match="2013-01-31.parquet"):
+    with pytest.raises(BatchRejectedError, match=r"2013-01-31.parquet"):
         world.ingest(world.source("parquet"))
 
 
@@ -299,7 +299,7 @@ def test_a_file_that_grows_while_it_is_read_is_not_ready_and_nothing_is_kept(wor
             file.write("2,Rome,1,2013-01-31\n")
 
     monkeypatch.setattr(Delimited, "chunks", growing)
-    with pytest.raises(BatchNotReadyError, match="changed while it was read: trips/2013-01-31.csv"):
+    with pytest.raises(BatchNotReadyError, match=r"changed while it was read: trips/2013-01-31.csv"):
         world.ingest(world.source())
     assert nothing_was_kept(world)
     monkeypatch.undo()
@@ -317,7 +317,7 @@ def test_a_file_that_comes_while_the_others_are_read_is_noticed(world, monkeypat
         world.land(HEADER, "2013-01-31-part-2.csv")
 
     monkeypatch.setattr(Delimited, "chunks", joined)
-    with pytest.raises(BatchNotReadyError, match="2013-01-31-part-2.csv"):
+    with pytest.raises(BatchNotReadyError, match=r"2013-01-31-part-2.csv"):
         world.ingest(world.source())
 
 
@@ -380,6 +380,6 @@ def test_a_row_with_several_faults_is_set_aside_once_with_all_of_them(world):
 def test_a_batch_that_fails_in_the_middle_leaves_no_staged_file(world):
     world.land(HEADER + GOOD, "2013-01-31-a.csv")
     world.land("trip\n1\n", "2013-01-31-b.csv")
-    with pytest.raises(BatchRejectedError, match="2013-01-31-b.csv"):
+    with pytest.raises(BatchRejectedError, match=r"2013-01-31-b.csv"):
         load_batch(world.source(), DAY, lake=world.lake, settings=world.settings, run=RUN)
     assert nothing_was_kept(world)

@@ -105,7 +105,7 @@ def test_an_expectation_that_gx_does_not_know_is_named_before_anything_is_read(w
     assert number == 1
     assert problem in text
     world.land(rows(5))
-    with pytest.raises(DefinitionError, match="expectations.1"):
+    with pytest.raises(DefinitionError, match=r"expectations.1"):
         world.ingest(source)
 
 
