@@ -50,8 +50,12 @@ class Settings(BaseSettings):
     warm_workers: bool = Field(default=True, description="Import heavy libraries once in the worker, not in each task.")
     s3_endpoint_url: str | None = Field(default=None, description="An S3 server other than Amazon's.")
     s3_allow_http: bool = Field(default=False, description="Speak plain HTTP to the S3 server.")
-    airflow_port: int | None = Field(default=None, gt=0, lt=65536, description="Airflow's port. Default: 8080 or a free one.")
-    mlflow_port: int | None = Field(default=None, gt=0, lt=65536, description="MLflow's port. Default: 5000 or a free one.")
+    airflow_port: int | None = Field(
+        default=None, gt=0, lt=65536, description="Airflow's port. Default: 8080 or a free one."
+    )
+    mlflow_port: int | None = Field(
+        default=None, gt=0, lt=65536, description="MLflow's port. Default: 5000 or a free one."
+    )
     airflow_url: str = Field(default="", description="The Airflow UI's address, for links. Default: the embedded one.")
 
     @field_validator("memory_limit", mode="before")
