@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from slipstream.intervals import iso
 from slipstream.settings import Settings, get_settings
 
 if TYPE_CHECKING:
@@ -60,8 +64,30 @@ def project() -> Project:
 
 
 def print_json(value: Any) -> None:
-    """Print ``value`` as JSON in a stable order."""
-    sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
+    """Print ``value`` as JSON in a stable order; NaN and infinity, which JSON does not have, become null."""
+    sys.stdout.write(json.dumps(_plain(value), indent=2, sort_keys=True, default=str, allow_nan=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return iso(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def print_records(title: str, rows: Sequence[Mapping[str, Any]], *, empty: str) -> None:
+    """Print rows as a table where it fits the screen, else one below the other, a column a line."""
+    widths = [max(len(name), *(len(_cell(row[name])) for row in rows)) for name in rows[0]] if rows else []
+    if sum(widths) + len(widths) <= console.width:
+        print_table(title, rows, empty=empty)
+        return
+    for number, row in enumerate(rows, start=1):
+        console.print(f"{title}, row {number}", style="bold", highlight=False)
+        for name, value in row.items():
+            console.print(f"  {name:<{max(map(len, row))}}  {_cell(value)}", markup=False, highlight=False)
 
 
 def print_table(title: str, rows: Sequence[Mapping[str, Any]], *, empty: str) -> None:
@@ -74,7 +100,7 @@ def print_table(title: str, rows: Sequence[Mapping[str, Any]], *, empty: str) ->
         numbers = all(isinstance(row[name], int | float) for row in rows)
         table.add_column(name.replace("_", " "), justify="right" if numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        table.add_row(*(Text(_cell(value)) for value in row.values()))
     console.print(table)
 
 
@@ -83,4 +109,6 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.4f}"
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return iso(value)
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

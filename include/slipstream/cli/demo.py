@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from contextlib import nullcontext, redirect_stdout
 from types import TracebackType
 from typing import Any
 
@@ -20,14 +22,15 @@ def demo(*, as_json: AsJson = False) -> None:
     from slipstream.demo.summary import summary
 
     here, plan = project(), Plan()
-    with Bars() as bars:
-        _publish(here.settings, plan, bars)
-    up()
-    state = services.state(here.settings)
     passwords = services.Places(here.settings.home).passwords
-    with AirflowApi(state.airflow_url, user="admin", passwords=passwords) as api, Bars() as bars:
-        work = Demo(here.settings, here.definitions, here.lake, api, bars, plan)
-        work.run()
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        with Bars() as bars:
+            _publish(here.settings, plan, bars)
+        up()
+        state = services.state(here.settings)
+        with AirflowApi(state.airflow_url, user="admin", passwords=passwords) as api, Bars() as bars:
+            work = Demo(here.settings, here.definitions, here.lake, api, bars, plan)
+            work.run()
     found = summary(
         definitions=here.definitions,
         lake=here.lake,

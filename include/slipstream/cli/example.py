@@ -18,7 +18,7 @@ LastDay = Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="L
 
 
 @app.callback()
-def example() -> None:
+def _group() -> None:
     """The worked example: flights out of New York in 2013."""
 
 
@@ -27,12 +27,8 @@ def publish(first: Day, last: LastDay, *, as_json: AsJson = False) -> None:
     """Put into the landing folder what the airlines would have sent for each day."""
     from rich.progress import Progress
 
-    from slipstream.errors import SettingsError
     from slipstream.example import publish as publish_days
 
-    if last < first:
-        message = f"--to must not be before --from; found {first:%Y-%m-%d} to {last:%Y-%m-%d}."
-        raise SettingsError(message)
     with Progress(console=console, disable=as_json or not console.is_terminal, transient=True) as progress:
         bar = progress.add_task("Publishing", total=None)
         done = publish_days(

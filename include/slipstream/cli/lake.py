@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slipstream.cli.common import AsJson, console, print_json, print_table, project
+from slipstream.cli.common import AsJson, console, print_json, print_records, print_table, project
+from slipstream.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from slipstream.intervals import Interval
+    from slipstream.lake import Lake
 
 app = typer.Typer(help="Look into the lake.", no_args_is_help=True)
 
 TableName = Annotated[str, typer.Argument(help="For example raw/movements or predictions/arrival_delay.")]
-When = Annotated[str | None, typer.Option("--interval", help="2013-01-31, or START/END.")]
+When = Annotated[str | None, typer.Option("--interval", help="A day such as 2013-01-31, or START/END, in UTC.")]
 
 
 @app.command()
 def log(
     table: Annotated[str | None, typer.Argument(help="A table; all of them without.")] = None,
     *,
-    limit: Annotated[int, typer.Option(min=1, help="Newest commits of a table.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="How many commits of each table.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List commits, newest first, with who wrote them and from what."""
     lake = project().lake
-    names = [table] if table else lake.tables()
-    rows = [commit.as_dict() for name in names for commit in lake.table(name).commits(limit=limit)]
+    rows = [commit.as_dict() for name in _names(lake, table) for commit in lake.table(name).commits(limit=limit)]
     if as_json:
         print_json(rows)
         return
     print_table("Commits", [_short(row) for row in rows], empty="No commit yet. Run `make demo`, or an ingestion DAG.")
+
+
+def _names(lake: Lake, table: str | None) -> list[str]:
+    """Return the table that was named, or all; NotFoundError where the lake does not have it."""
+    if table is None:
+        return lake.tables()
+    if lake.table(table).exists():
+        return [table]
+    import difflib
+
+    found = lake.tables()
+    nearest = difflib.get_close_matches(table, found, n=1)
+    guess = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    has = f"It has {', '.join(found)}." if found else "It is empty: run `make demo`, or an ingestion DAG."
+    message = f"The lake at {lake.root} has no table {table!r}.{guess} {has}"
+    raise NotFoundError(message)
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
@@ -50,17 +70,18 @@ def show(
     table: TableName,
     *,
     interval: When = None,
-    columns: Annotated[str | None, typer.Option(help="Comma-separated.")] = None,
-    version: Annotated[int | None, typer.Option(help="A Delta version; the newest without.")] = None,
-    limit: Annotated[int, typer.Option(min=1)] = 20,
+    columns: Annotated[str | None, typer.Option(help="Only these, separated by commas, in this order.")] = None,
+    version: Annotated[int | None, typer.Option(help="The Delta version to read; the newest without.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many rows.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Print rows of a table."""
+    """Print rows of a table, of intervals that start in --interval; in no particular order."""
     from slipstream.intervals import Interval
 
     stretch = Interval.parse(interval) if interval else None
     names = [name.strip() for name in columns.split(",")] if columns else None
-    source = project().lake.table(table)
+    lake = project().lake
+    source = lake.table(_names(lake, table)[0])
     bounds = (stretch.start, stretch.end) if stretch else (None, None)
     rows: list[dict[str, Any]] = []
     for batch in source.batches(*bounds, columns=names, version=version):
@@ -70,7 +91,7 @@ def show(
     if as_json:
         print_json(rows)
     else:
-        print_table(table, rows, empty=f"{table} has no rows there.")
+        print_records(table, rows, empty=f"{table} has no rows there.")
 
 
 @app.command()
@@ -87,12 +108,15 @@ def verify(
 
     lake = project().lake
     stretch = Interval.parse(interval) if interval else None
-    names = [table] if table else lake.tables()
+    names = _names(lake, table)
     found: list[Any] = []
     for name in track(names, "Verifying", console=console, disable=as_json or not console.is_terminal, transient=True):
-        found += lake.table(name).verify(stretch)
+        found += _verify(lake, name, stretch)
     rows = sorted((each.as_dict() for each in found), key=lambda row: (row["table"], str(row["interval"])))
     broken = [row for row in rows if not row["ok"]]
+    if stretch and not rows:
+        message = f"Wanted to verify {stretch}; no interval of {', '.join(names) or 'the empty lake'} lies there."
+        raise NotFoundError(message)
     if as_json:
         print_json({"ok": not broken, "intervals": rows})
     elif broken:
@@ -101,3 +125,10 @@ def verify(
         console.print(f"{len(rows)} intervals in {len(names)} tables are what was written.")
     if broken:
         raise typer.Exit(1)
+
+
+def _verify(lake: Lake, name: str, stretch: Interval | None) -> list[Any]:
+    table = lake.table(name)
+    if stretch is None:
+        return table.verify()
+    return [found for each in table.intervals() if each.overlaps(stretch) for found in table.verify(each)]

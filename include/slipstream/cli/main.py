@@ -50,7 +50,7 @@ def _mount() -> None:
     for panel, commands in COMMANDS.items():
         for name, module in commands:
             found = import_module(f"slipstream.cli.{module}")
-            part = getattr(found, name if hasattr(found, name) else "app")
+            part = getattr(found, "app", None) or getattr(found, name)
             if isinstance(part, typer.Typer):
                 app.add_typer(part, name=name, rich_help_panel=panel)
             else:

@@ -35,22 +35,41 @@ def run(
         str | None, typer.Option("--interval", help="A day such as 2013-01-31, or START/END; several are run in order.")
     ] = None,
     as_of: Annotated[
-        str | None, typer.Option("--as-of", help="training, promotion: the time (UTC) to stand at.")
+        str | None,
+        typer.Option("--as-of", help="For training and promotion: what was known at this time (UTC); now without."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run one stage here and now, as its task would."""
+    """Run one stage here and now, with the library call of its task; promotion prints the verdict and writes nothing.
+
+    Training and promotion take --as-of, the other stages --interval.
+    """
+    _fitting_options(stage, interval, as_of)
     here = project()
     definition = _definition(here, stage, name)
     if stage in (Stage.training, Stage.promotion):
         results = [_decide(here, stage, definition, as_of)]
     else:
-        results = [_stage(stage)(here, definition, each) for each in _intervals(stage, definition, interval)]
+        results = [_stage(stage)(here, definition, each) for each in _intervals(stage, definition, str(interval))]
     if as_json:
         print_json(results)
         return
     for result in results:
         console.print_json(data=result, default=str)
+
+
+def _fitting_options(stage: Stage, interval: str | None, as_of: str | None) -> None:
+    """Refuse an option that the stage would not look at, and an interval that is missing."""
+    decides = stage in (Stage.training, Stage.promotion)
+    if decides and interval is not None:
+        message = f"{stage.value} has no --interval; it takes --as-of, for example --as-of 2013-02-01."
+    elif not decides and as_of is not None:
+        message = f"{stage.value} has no --as-of; it takes --interval, for example --interval 2013-02-01."
+    elif not decides and interval is None:
+        message = f"{stage.value} wants --interval, for example --interval 2013-02-01."
+    else:
+        return
+    raise typer.BadParameter(message)
 
 
 def _definition(here: Project, stage: Stage, name: str) -> Any:
@@ -61,23 +80,31 @@ def _definition(here: Project, stage: Stage, name: str) -> Any:
     return here.definitions.model(name)
 
 
-def _intervals(stage: Stage, definition: Any, text: str | None) -> list[Interval]:
+def _intervals(stage: Stage, definition: Any, text: str) -> list[Interval]:
     cron = Schedule(definition.monitoring.schedule) if stage is Stage.monitoring else definition.cron
-    if text is None:
-        message = (
-            f"`slipstream run {stage.value}` wants --interval, for example --interval {definition.start:%Y-%m-%d}."
-        )
-        raise DefinitionError(message)
     start, slash, end = text.partition("/")
     if not slash:
-        return [cron.interval_at(utc(start))]
+        return _existing([cron.interval_at(utc(start))], definition)
     wanted = Interval(utc(start), utc(end))
     found = list(cron.intervals(wanted.start, wanted.end))
     if found[0].start != wanted.start or found[-1].end != wanted.end:
         near = f"{iso(found[0].start)}/{iso(found[-1].end)}"
         message = f"{wanted} does not fall on the schedule {cron.cron!r} of {definition.name!r}; the nearest is {near}."
         raise DefinitionError(message)
-    return found
+    return _existing(found, definition)
+
+
+def _existing(intervals: list[Interval], definition: Any) -> list[Interval]:
+    """Return the intervals if the definition has all of them: none starts before its ``start`` or from its ``end`` on.
+
+    Airflow starts no run outside of them either.
+    """
+    for interval in intervals:
+        if interval.start < definition.start or (definition.end and interval.start >= definition.end):
+            until = f" to {iso(definition.end)}" if definition.end else " on"
+            message = f"{definition.name!r} has intervals from {iso(definition.start)}{until}; found {interval}."
+            raise DefinitionError(message)
+    return intervals
 
 
 def _stage(stage: Stage) -> Callable[[Project, Any, Interval], dict[str, Any]]:
