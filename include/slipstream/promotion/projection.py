@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from slipstream.errors import NoChampionError
+from slipstream.errors import NoChampionError, ServiceError
 from slipstream.promotion.history import champion, name_of
 from slipstream.promotion.registry import CHAMPION, Registry
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from slipstream.definitions import Model
     from slipstream.lake import Lake
     from slipstream.settings import Settings
+
+ATTEMPTS = 10
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +27,7 @@ def repair(model: Model | str, *, lake: Lake, settings: Settings) -> str | None:
 def project(model: Model | str, *, lake: Lake, settings: Settings, level: int = logging.INFO) -> str | None:
     """Make the alias what the ledger says, as the step after a row that changed the champion."""
     name, registry = name_of(model), Registry.from_settings(settings)
-    while True:
+    for _ in range(ATTEMPTS):
         row = champion(name, lake=lake)
         wanted = row.version if row else None
         found = registry.version(name, CHAMPION)
@@ -35,6 +37,11 @@ def project(model: Model | str, *, lake: Lake, settings: Settings, level: int = 
         logger.log(level, text, name, found, wanted)
         registry.set_alias(name, CHAMPION, wanted)
         # Read once more: a promotion may have been written between the look at the ledger and the alias.
+    message = (
+        f"The alias champion of {name!r} was set {ATTEMPTS} times and still differs from the ledger: somebody moves "
+        f"it, or MLflow does not keep it. The ledger holds; look for who else sets the alias."
+    )
+    raise ServiceError(message)
 
 
 def resolve_champion(model: Model | str, *, lake: Lake, settings: Settings) -> str:
