@@ -1,4 +1,4 @@
-"""A real process that ingests is killed with SIGKILL, again and again; in the end the rows are those of an undisturbed run."""
+"""A process that ingests is killed with SIGKILL, again and again; the rows end as those of an undisturbed run."""
 
 from __future__ import annotations
 
