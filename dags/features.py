@@ -17,7 +17,7 @@ from slipstream_airflow.defaults import dag_defaults
 from slipstream_airflow.generation import doc, make_view_dags
 from slipstream_airflow.operators.materialise_features import MaterialiseFeaturesOperator
 from slipstream_airflow.params import interval_form
-from slipstream_airflow.schedules import after_interval, dates
+from slipstream_airflow.schedules import after_interval
 from slipstream_airflow.sensors.table import TablesCompleteSensor
 
 
@@ -28,8 +28,8 @@ def features_dag(view: View) -> DAG:
         dag_id=f"{view.name}.features",
         description=view.description,
         doc_md=doc(__doc__, view=view.name, about=view.description, owner=view.owner, reads=reads),
-        schedule=after_interval(view.schedule),
-        **dates(view),
+        schedule=after_interval(view.schedule, view.end),
+        start_date=view.start,
         tags=["features", view.name],
         params=interval_form(),
         **dag_defaults("features", view.owner),

@@ -19,7 +19,7 @@ from slipstream_airflow.operators.load_batch import LoadBatchOperator
 from slipstream_airflow.operators.publish_batch import PublishBatchOperator
 from slipstream_airflow.operators.validate_batch import ValidateBatchOperator
 from slipstream_airflow.params import interval_form
-from slipstream_airflow.schedules import after_interval, dates
+from slipstream_airflow.schedules import after_interval
 from slipstream_airflow.sensors.batch import BatchSensor
 
 
@@ -31,8 +31,8 @@ def ingestion_dag(source: Source) -> DAG:
         doc_md=doc(
             __doc__, source=source.name, about=source.description, owner=source.owner, key=", ".join(source.key)
         ),
-        schedule=after_interval(source.schedule),
-        **dates(source),
+        schedule=after_interval(source.schedule, source.end),
+        start_date=source.start,
         tags=["ingestion", source.name],
         params=interval_form(),
         **dag_defaults("ingestion", source.owner),

@@ -21,7 +21,7 @@ from slipstream_airflow.operators.report_drift import ReportDriftOperator
 from slipstream_airflow.operators.report_performance import ReportPerformanceOperator
 from slipstream_airflow.operators.signal_retraining import SignalRetrainingOperator
 from slipstream_airflow.params import monitoring_form
-from slipstream_airflow.schedules import after_interval, dates
+from slipstream_airflow.schedules import after_interval
 from slipstream_airflow.sensors.table import TablesCompleteSensor
 
 
@@ -31,8 +31,8 @@ def monitoring_dag(model: Model) -> DAG:
         dag_id=f"{model.name}.monitoring",
         description=f"Watches {model.name} and decides whether to retrain it.",
         doc_md=doc(__doc__, model=model.name, owner=model.owner, retrains_for=", ".join(model.retraining.reasons)),
-        schedule=after_interval(model.monitoring.schedule),
-        **dates(model),
+        schedule=after_interval(model.monitoring.schedule, model.end),
+        start_date=model.start,
         tags=["monitoring", model.name],
         params=monitoring_form(),
         **dag_defaults("monitoring", model.owner),

@@ -18,7 +18,7 @@ from slipstream_airflow.generation import doc, make_model_dags
 from slipstream_airflow.operators.publish_predictions import PublishPredictionsOperator
 from slipstream_airflow.operators.score_population import ScorePopulationOperator
 from slipstream_airflow.params import interval_form
-from slipstream_airflow.schedules import dates, scoring_schedule
+from slipstream_airflow.schedules import scoring_schedule
 from slipstream_airflow.sensors.table import TablesCompleteSensor
 
 
@@ -29,7 +29,7 @@ def scoring_dag(model: Model) -> DAG:
         description=f"Scores the population of {model.name} with its champion.",
         doc_md=doc(__doc__, model=model.name, purpose=model.purpose, owner=model.owner, scored_at=model.scoring.at),
         schedule=scoring_schedule(model),
-        **dates(model),
+        start_date=model.start,
         tags=["scoring", model.name],
         params=interval_form(),
         **dag_defaults("scoring", model.owner),

@@ -20,7 +20,7 @@ from slipstream_airflow.operators.build_training_set import BuildTrainingSetOper
 from slipstream_airflow.operators.fit_candidate import FitCandidateOperator
 from slipstream_airflow.operators.register_challenger import RegisterChallengerOperator
 from slipstream_airflow.params import training_form
-from slipstream_airflow.schedules import dates, training_schedule
+from slipstream_airflow.schedules import training_schedule
 
 
 def training_dag(model: Model) -> DAG:
@@ -30,7 +30,7 @@ def training_dag(model: Model) -> DAG:
         description=f"Trains a challenger for {model.name}.",
         doc_md=doc(__doc__, model=model.name, purpose=model.purpose, owner=model.owner, task=model.task),
         schedule=training_schedule(model),
-        **(dates(model) if model.training.schedule else {"start_date": model.start}),
+        start_date=model.start,
         tags=["training", model.name],
         params=training_form(),
         **dag_defaults("training", model.owner),

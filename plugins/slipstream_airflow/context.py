@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 Due = Literal["start", "end"]
 BACKFILL = "backfill"
 MANUAL = "manual"
+TICK = timedelta(microseconds=1)
 
 
-def interval_of(context: Context, schedule: Schedule, *, start: str | None = None, due: Due = "end") -> Interval:
+def interval_of(
+    context: Context, schedule: Schedule, *, start: str | None = None, due: Due = "end", until: datetime | None = None
+) -> Interval:
     """Return the interval of ``schedule`` that a run is for.
 
     In this order: ``start``, the run's param ``interval_start``, a logical date that is an interval's start, and else
@@ -30,6 +33,7 @@ def interval_of(context: Context, schedule: Schedule, *, start: str | None = Non
         schedule: The cron schedule, in UTC, that cuts time into intervals.
         start: The interval's start in ISO 8601, where the operator was given one.
         due: Whether an interval is due when it starts or when it has ended.
+        until: No interval starts at or after it; for a definition that has an end.
 
     Raises:
         FatalError: That is no start of an interval, or the interval is not due yet.
@@ -41,8 +45,10 @@ def interval_of(context: Context, schedule: Schedule, *, start: str | None = Non
     if logical_date is not None and schedule.floor(logical_date) == logical_date:
         return _due_by_now(schedule.interval_at(logical_date), due)
     moment = logical_date or _plain(context["dag_run"].run_after) or datetime.now(UTC)
-    current = schedule.interval_at(moment)
-    return current if due == "start" else schedule.interval_at(current.start - timedelta(microseconds=1))
+    newest = schedule.interval_at(moment)
+    if due == "end":
+        newest = schedule.interval_at(newest.start - TICK)
+    return schedule.interval_at(until - TICK) if until and newest.start >= until else newest
 
 
 def interval_from(schedule: Schedule, start: str | datetime) -> Interval:

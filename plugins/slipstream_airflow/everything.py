@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slipstream_airflow import assets, defaults, generation, params, schedules
+from slipstream_airflow import assets, defaults, generation, params, schedules, timetables
 from slipstream_airflow.operators import (
     build_training_set,
     compare_with_champion,
@@ -52,5 +52,6 @@ __all__ = [
     "score_population",
     "signal_retraining",
     "table",
+    "timetables",
     "validate_batch",
 ]

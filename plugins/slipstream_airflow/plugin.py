@@ -7,15 +7,17 @@ from airflow.plugins_manager import AirflowPlugin
 from slipstream_airflow import listeners
 from slipstream_airflow.links.link import MlflowRunLink, MlflowVersionLink, ReportLink
 from slipstream_airflow.pages.mounting import fastapi_app
+from slipstream_airflow.timetables import IntervalsUntil, StartsUntil
 from slipstream_airflow.warm import warm_celery_worker
 
 warm_celery_worker()
 
 
 class SlipstreamPlugin(AirflowPlugin):
-    """Links, listeners, and the pages below ``/slipstream``."""
+    """Links, listeners, timetables, and the pages below ``/slipstream``."""
 
     name = "slipstream"
     listeners = [listeners]  # noqa: RUF012 - Airflow's own form
     operator_extra_links = [MlflowRunLink(), MlflowVersionLink(), ReportLink()]  # noqa: RUF012
+    timetables = [IntervalsUntil, StartsUntil]  # noqa: RUF012
     fastapi_apps = [fastapi_app()]  # noqa: RUF012

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import AssetOrTimeSchedule, CronDataIntervalTimetable, CronTriggerTimetable
@@ -10,25 +9,35 @@ from airflow.sdk import AssetOrTimeSchedule, CronDataIntervalTimetable, CronTrig
 from slipstream_airflow.assets import retrain_asset
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow.sdk import Asset
 
-    from slipstream.definitions import Model, Source, View
+    from slipstream.definitions import Model
 
 
-def after_interval(cron: str) -> CronDataIntervalTimetable:
-    """Run when an interval of ``cron`` (UTC) has ended."""
-    return CronDataIntervalTimetable(cron, timezone="UTC")
+def after_interval(cron: str, until: datetime | None = None) -> Any:
+    """Run when an interval of ``cron`` (UTC) that started before ``until`` has ended."""
+    if until is None:
+        return CronDataIntervalTimetable(cron, timezone="UTC")
+    from slipstream_airflow.timetables import IntervalsUntil
+
+    return IntervalsUntil(cron, until=until)
 
 
-def at_interval_start(cron: str) -> CronTriggerTimetable:
-    """Run when an interval of ``cron`` (UTC) starts, ahead of what happens in it."""
-    return CronTriggerTimetable(cron, timezone="UTC")
+def at_interval_start(cron: str, until: datetime | None = None) -> Any:
+    """Run when an interval of ``cron`` (UTC) starts, before ``until``, ahead of what happens in it."""
+    if until is None:
+        return CronTriggerTimetable(cron, timezone="UTC")
+    from slipstream_airflow.timetables import StartsUntil
+
+    return StartsUntil(cron, until=until)
 
 
-def scoring_schedule(model: Model) -> CronDataIntervalTimetable | CronTriggerTimetable:
+def scoring_schedule(model: Model) -> Any:
     """Return when a model's rows are scored: at the start of their interval, or after it."""
     of = at_interval_start if model.scoring.at == "start" else after_interval
-    return of(model.scoring.schedule)
+    return of(model.scoring.schedule, model.end)
 
 
 def training_schedule(model: Model) -> AssetOrTimeSchedule | list[Asset]:
@@ -36,10 +45,4 @@ def training_schedule(model: Model) -> AssetOrTimeSchedule | list[Asset]:
     signal = [retrain_asset(model)]
     if not model.training.schedule:
         return signal
-    return AssetOrTimeSchedule(timetable=after_interval(model.training.schedule), assets=signal)
-
-
-def dates(definition: Source | View | Model) -> dict[str, Any]:
-    """Return a DAG's first and last logical date: no interval starts before ``start``, or at or after ``end``."""
-    last = definition.end - timedelta(microseconds=1) if definition.end else None
-    return {"start_date": definition.start, "end_date": last}
+    return AssetOrTimeSchedule(timetable=after_interval(model.training.schedule, model.end), assets=signal)
