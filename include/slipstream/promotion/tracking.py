@@ -34,8 +34,7 @@ _SERVICE = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED
 
 def client_of(tracking_uri: str) -> MlflowClient:
     """Return a client for ``tracking_uri``; MLflow itself is pointed there too, since parts of it ask no client."""
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
+    _hush()
     import logging
 
     import mlflow
@@ -56,9 +55,16 @@ def _client(tracking_uri: str) -> MlflowClient:
         return MlflowClient(tracking_uri, tracking_uri)
 
 
+def _hush() -> None:
+    """Say before MLflow's first import that it shall not phone home, nor draw; a setting of the user's own stays."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+
+
 @contextmanager
 def mlflow_errors(what: str) -> Iterator[None]:
     """Turn what MLflow raises into ServiceError (try again) or NotFoundError (``what`` is not there)."""
+    _hush()
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
 

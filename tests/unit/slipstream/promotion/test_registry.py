@@ -141,7 +141,7 @@ def test_a_version_that_training_did_not_make_is_refused(registry, three_version
     source = registry.client.get_model_version(model.name, versions[0])
     registry.client.create_registered_model(other.name)
     registry.client.create_model_version(other.name, source.source, run_id=source.run_id, model_id=source.model_id)
-    with pytest.raises(NotFoundError, match="has no tag slipstream.key"):
+    with pytest.raises(NotFoundError, match=r"has no tag slipstream\.key"):
         registry.details(other.name, "1")
 
 
