@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from slipstream.definitions.tables import table_cron, table_definition
@@ -90,13 +90,13 @@ def label_inputs(
 
 
 def matured_before(model: Model, as_of: datetime, *, definitions: Definitions) -> datetime:
-    """Return the prediction_time (UTC) before which every label is settled at ``as_of``.
+    """Return the first prediction_time (UTC) whose label is not settled at ``as_of``; one exactly as old as that is.
 
     Labels arrive in batches: between two of them, ``as_of`` counts as the end of the last. Otherwise the last rows
     would have only those labels that were quick to come, which are not like the others.
     """
     ends = [table_cron(definitions, given.table).floor(as_of) for given in model.label.inputs.values()]
-    return max(ends) - model.label.maturity
+    return max(ends) - model.label.maturity + timedelta(microseconds=1)
 
 
 def due_time(model: Model, interval: Interval) -> datetime:
@@ -148,8 +148,8 @@ def backfill_command(table: str, intervals: Sequence[Interval]) -> str:
 
 
 def pin(lake: Lake, needed: Iterable[Needed]) -> dict[str, int]:
-    """Return the newest version of every needed table that exists, to read from and to record."""
-    versions = {each.table: lake.table(each.table).version() for each in needed}
+    """Return the newest version of every table that exists and is to be read, to read from and to record."""
+    versions = {each.table: lake.table(each.table).version() for each in needed if each.intervals}
     return {table: version for table, version in versions.items() if version is not None}
 
 
