@@ -38,8 +38,8 @@ source = Source.model_validate({
     "name": "flights", "description": "Flights.", "schedule": "0 0 * * *", "start": "2013-01-01",
     "connector": {"type": "files", "path": "{start:%Y-%m-%d}.csv", "format": "csv"},
     "columns": {"flight_id": "string", "carrier": "string", "flight": "int64", "origin": "string",
-                "dep_delay": "float64", "arr_delay": "float64", "air_time": "float64", "distance": "float64", "seats": "int64",
-                "departed_at": "timestamp", "arrived_at": "timestamp"},
+                "dep_delay": "float64", "arr_delay": "float64", "air_time": "float64", "distance": "float64",
+                "seats": "int64", "departed_at": "timestamp", "arrived_at": "timestamp"},
     "key": ["flight_id"], "event_time": "departed_at", "known_at": "interval_end"})
 source._contract = Contract.model_validate({"expectations": expectations})
 path = folder / "home" / "landing" / "2013-01-31.csv"

@@ -68,12 +68,11 @@ class Clause:
 
     @property
     def wants(self) -> tuple[str, ...]:
-        """The columns that it must be given."""
-        if self.columns or "row_condition" not in self.expectation.kwargs:
-            return self.columns or (
-                self.source.key[:1] if self.type in _COUNTS else tuple(self.source.table_schema.names)
-            )
-        return tuple(self.source.table_schema.names)
+        """The columns that it must be given; rows are counted by a column that is short."""
+        everything = tuple(self.source.table_schema.names)
+        if "row_condition" in self.expectation.kwargs:
+            return everything
+        return self.columns or (("known_at",) if self.type in _COUNTS else everything)
 
     @property
     def by_row(self) -> bool:

@@ -50,12 +50,13 @@ class Duplicates:
         """Yield the row numbers (in order) that share a key, and whether their rows are all the same."""
         if not self._keys:
             return
-        keys, rows = np.concatenate(self._keys), np.concatenate(self._rows)
+        keys = np.concatenate(self._keys)
         order = np.lexsort((keys[:, 1], keys[:, 0]))
         ordered = keys[order]
         same = (ordered[1:] == ordered[:-1]).all(axis=1)
         if not same.any():
             return
+        rows = np.concatenate(self._rows)
         bounds = np.flatnonzero(np.concatenate(([True], ~same, [True])))
         for begin, end in itertools.pairwise(bounds):
             if end - begin > 1:
