@@ -219,4 +219,5 @@ def run_airflow(settings: Settings, lines: Sequence[Sequence[str]]) -> None:
 
 
 def _intervals(cron: Schedule, first: datetime, until: datetime, end: datetime | None) -> list[Interval]:
-    return [each for each in cron.intervals(first, min(until, end or until)) if each.start >= first]
+    found = cron.intervals(first, min(until, end or until))
+    return [each for each in found if each.start >= first and each.end <= until]
