@@ -1,0 +1,101 @@
+"""Operators are thin, say what they do, and refuse what they do not know."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import slipstream_airflow.operators as package
+from slipstream.errors import FatalError
+from slipstream_airflow.context import BACKFILL
+from slipstream_airflow.operators.approval import answered_by
+from slipstream_airflow.operators.base import SlipstreamOperator, documentation, passed, passed_list
+from slipstream_airflow.operators.compare_with_champion import CompareWithChampionOperator
+from slipstream_airflow.operators.decide_retraining import DecideRetrainingOperator
+from slipstream_airflow.operators.materialise_features import MaterialiseFeaturesOperator
+from slipstream_airflow.operators.report_drift import report_url
+
+
+def every_operator() -> list[type[SlipstreamOperator]]:
+    found = []
+    for module in pkgutil.iter_modules(package.__path__):
+        loaded = importlib.import_module(f"{package.__name__}.{module.name}")
+        own = [kind for _, kind in inspect.getmembers(loaded, inspect.isclass) if kind.__module__ == loaded.__name__]
+        found += [kind for kind in own if issubclass(kind, SlipstreamOperator) and "execute" in vars(kind)]
+    return found
+
+
+def test_there_is_an_operator_for_every_step() -> None:
+    assert len(every_operator()) == 18
+
+
+@pytest.mark.parametrize("kind", every_operator())
+def test_every_argument_has_a_name_and_every_field_a_template(kind: type[SlipstreamOperator]) -> None:
+    parameters = inspect.signature(inspect.unwrap(kind.__init__)).parameters.values()
+    kinds = {each.kind for each in parameters if each.name not in ("self", "kwargs")}
+    assert kinds <= {inspect.Parameter.KEYWORD_ONLY}
+    assert set(kind.template_fields) & {"source", "view", "model", "table"}
+    assert documentation(kind).endswith(".")
+
+
+def test_a_misspelt_argument_is_refused() -> None:
+    with pytest.raises(TypeError, match="veiw"):
+        MaterialiseFeaturesOperator(task_id="make", view="facts", veiw="facts")
+
+
+def test_what_another_task_passed_on_must_be_what_it_returned() -> None:
+    assert passed({"a": 1}) == {"a": 1}
+    assert passed_list([{"a": 1}]) == passed_list({"a": 1}) == [{"a": 1}]
+    for wrong in (None, "None", "{{ ti.xcom_pull('x') }}"):
+        with pytest.raises(FatalError, match="Wanted what an earlier task returned"):
+            passed(wrong)
+
+
+def ti(**pulled: Any) -> SimpleNamespace:
+    return SimpleNamespace(xcom_pull=lambda task_ids, key: pulled.get(task_ids), map_index=-1)
+
+
+def test_the_ledger_learns_who_answered() -> None:
+    answer = {"chosen": ["Approve"], "responded_by_user": {"id": "1", "name": "ada"}}
+    assert answered_by({"ti": ti(approval=answer)}, "approval") == "ada"  # type: ignore[typeddict-item]
+    assert answered_by({"ti": ti()}, "approval") is None  # type: ignore[typeddict-item]
+    assert answered_by({"ti": ti(approval=answer)}, None) is None  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(("run_type", "params", "may"), [("scheduled", {}, True), (BACKFILL, {}, False)])
+def test_a_backfill_never_signals_by_itself(run_type: str, params: dict[str, Any], may: bool) -> None:
+    operator = DecideRetrainingOperator(task_id="decide", model="m", drift={}, performance={})
+    context: Any = {"dag_run": SimpleNamespace(run_type=run_type), "params": params}
+    assert operator._may_signal(context) is may
+    context["params"] = {"signal_in_backfill": True}
+    assert operator._may_signal(context)
+
+
+def test_a_challenger_that_the_ledger_knows_is_not_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    import slipstream.promotion as home
+
+    row = SimpleNamespace(challenger="4", action="rejected", by="the gate")
+    monkeypatch.setattr(home, "ledger", lambda model, lake: [row], raising=False)
+    operator = CompareWithChampionOperator(task_id="compare", model="m")
+    operator.__dict__["lake_hook"] = SimpleNamespace(lake=None)
+    for challenger, undecided in (("4", None), (None, None), ("5", "5")):
+        registry = SimpleNamespace(version=lambda model, alias, found=challenger: found)
+        operator.__dict__["mlflow_hook"] = SimpleNamespace(registry=registry)
+        if undecided:
+            assert operator._undecided() == undecided
+        else:
+            with pytest.raises(AirflowSkipException):
+                operator._undecided()
+
+
+def test_a_report_is_linked_on_airflows_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://127.0.0.1:8080/")
+    assert report_url("m/2013/drift.html") == "http://127.0.0.1:8080/slipstream/reports/m/2013/drift.html"
+    assert report_url(None) == ""
