@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from slipstream.definitions import Definitions, Model
     from slipstream.lake import Lake, Run
+    from slipstream.promotion import Registry
     from slipstream.settings import Settings
+
+KINDS = ("data_quality", "drift", "prediction_drift", "performance")
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,12 @@ def decide(
     from slipstream.lake import Provenance
     from slipstream.promotion import Registry
 
-    alarms = alarms_of(model, [*drift.metrics, *performance.metrics])
-    newest = _newest_training(Registry.from_settings(settings), model)
+    verdicts = verdicts_of(model, [*drift.metrics, *performance.metrics])
+    alarms = tuple(verdict.metric for verdict in verdicts if verdict.alarm)
+    newest = _newest_training(Registry.from_settings(settings), model, interval.end)
     retrain, reason = judge(model, interval, alarms, newest)
     decision = Measurement("decision", "retrain", "policy", float(retrain), None, bool(alarms), drift.rows, 0, reason)
-    rows = _as_rows(interval, drift, performance, decision)
+    rows = _as_rows(interval, drift, performance, (*verdicts, decision))
     provenance = Provenance(run=run, inputs={**performance.versions, **drift.versions}, definition=model.digest)
     commit = lake.table(model.monitoring_table).write(interval, rows, provenance=provenance)
     return Decision(
@@ -83,14 +87,23 @@ def decide(
     )
 
 
-def alarms_of(model: Model, metrics: Sequence[Measurement]) -> tuple[str, ...]:
-    """Return which verdicts are beyond their bounds: features as a share, the others by any one metric."""
+def verdicts_of(model: Model, metrics: Sequence[Measurement]) -> tuple[Measurement, ...]:
+    """Return one verdict a kind: features drift as a share, for the others any one metric beyond its bounds counts.
+
+    A verdict whose value is None could not be given: too few rows or labels.
+    """
     found = []
-    for kind in ("data_quality", "drift", "prediction_drift", "performance"):
-        own = [metric for metric in metrics if metric.kind == kind and metric.threshold is not None]
-        share = sum(metric.alarm for metric in own) / len(own) if own else 0.0
-        if share >= (model.monitoring.drift_share if kind == "drift" else 1e-9):
-            found.append(kind)
+    for kind in KINDS:
+        own = [metric for metric in metrics if metric.kind == kind]
+        judged = [metric for metric in own if metric.threshold is not None and metric.value is not None]
+        beyond = [metric.metric for metric in judged if metric.alarm]
+        share = len(beyond) / len(judged) if judged else None
+        limit = model.monitoring.drift_share if kind == "drift" else None
+        alarm = bool(beyond) and (limit is None or (share or 0.0) >= limit)
+        rows = max((metric.rows for metric in own), default=0)
+        compared = max((metric.reference_rows for metric in own), default=0)
+        note = f"beyond bounds: {', '.join(sorted(beyond))}" if beyond else "" if judged else "not judged"
+        found.append(Measurement("verdict", kind, "share_beyond_bounds", share, limit, alarm, rows, compared, note))
     return tuple(found)
 
 
@@ -149,18 +162,21 @@ class LastAlarm:
         return {**self.__dict__, "at": iso(self.at)}
 
 
-def _newest_training(registry: Any, model: Model) -> datetime | None:
-    versions = registry.versions(model.name)
-    return max((registry.details(model.name, version).as_of for version in versions), default=None)
+def _newest_training(registry: Registry, model: Model, until: datetime) -> datetime | None:
+    """Return the time of the newest training that stands at or before ``until``; later ones change no old decision."""
+    times = (registry.details(model.name, version).as_of for version in registry.versions(model.name))
+    return max((time for time in times if time <= until), default=None)
 
 
-def _as_rows(interval: Interval, drift: DriftReport, performance: PerformanceReport, decision: Measurement) -> pa.Table:
+def _as_rows(
+    interval: Interval, drift: DriftReport, performance: PerformanceReport, judged: Sequence[Measurement]
+) -> pa.Table:
     import pyarrow as pa
 
     parts = [
         (drift.window_start, drift.window_end, drift.metrics),
         (performance.window_start, performance.window_end, performance.metrics),
-        (drift.window_start, drift.window_end, (decision,)),
+        (drift.window_start, drift.window_end, judged),
     ]
     rows = [
         {

@@ -6,12 +6,16 @@ the reference's standard deviation, and categories by the Jensen-Shannon distanc
 
 from __future__ import annotations
 
+import math
+import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from slipstream.monitoring.inputs import drift_window, sample_by_key
+from slipstream.monitoring.inputs import drift_window
 from slipstream.monitoring.rows import Measurement, measurements
+from slipstream.promotion.frames import NUMBER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
 NUMBER_METHOD, CATEGORY_METHOD = "wasserstein", "jensenshannon"
 MIN_VALUES = 30  # fewer say nothing about a distribution
+DIGITS = 9  # sums over categories differ in the last bits from one process to the next
 
 
 @dataclass(frozen=True)
@@ -60,14 +65,15 @@ def report_drift(
         NoChampionError: Nothing has been promoted yet.
         IncompleteError: Predictions or features of the window are not in the lake.
     """
+    from slipstream.features.sampling import sample_rows
     from slipstream.intervals import iso
     from slipstream.monitoring.reports import keep_report
     from slipstream.monitoring.window import read_window
 
     window = drift_window(model, interval)
     seen = read_window(model, interval, window, definitions=definitions, lake=lake, settings=settings)
-    reference = sample_by_key(seen.reference, [*model.key, "prediction_time"], model.monitoring.sample)
-    current = sample_by_key(seen.rows, [*model.key, "prediction_time"], model.monitoring.sample)
+    keys, size, current = [*model.key, "prediction_time"], model.monitoring.sample, seen.rows
+    reference = sample_rows(seen.reference.to_batches(), seen.reference.schema, keys, size)
     path: str | None = None
     if current.num_rows < model.monitoring.min_rows:
         note = f"{current.num_rows} predictions in the window; fewer than {model.monitoring.min_rows} are not judged."
@@ -75,7 +81,7 @@ def report_drift(
             Measurement("drift", "window", "count", float(current.num_rows), None, False, current.num_rows, 0, note),
         )
     else:
-        snapshot, metrics = _measure(model, current, reference, seen.feature_columns)
+        snapshot, metrics = _measure(model, current, reference, seen.kinds)
         if snapshot is not None:
             path = keep_report(model, interval, "drift", snapshot, settings=settings)
     return DriftReport(
@@ -92,14 +98,14 @@ def report_drift(
 
 
 def _measure(
-    model: Model, current: pa.Table, reference: pa.Table, features: Sequence[str]
+    model: Model, current: pa.Table, reference: pa.Table, kinds: Mapping[str, str]
 ) -> tuple[Any, tuple[Measurement, ...]]:
-    columns = [*features, "score"]
-    now, then = current.select(columns).to_pandas(), reference.select(columns).to_pandas()
-    numbers = [name for name in columns if now[name].dtype.kind in "biuf" and then[name].dtype.kind in "biuf"]
+    features, columns = list(kinds), [*kinds, "score"]
+    now, then = _frame(current, kinds), _frame(reference, kinds)
+    numbers = {name for name in columns if kinds.get(name, NUMBER) == NUMBER}
     usable = [name for name in columns if min(now[name].count(), then[name].count()) >= MIN_VALUES]
     limit = model.monitoring.drift_threshold
-    snapshot, values = _run_evidently(now, then, usable, set(numbers), limit) if usable else (None, {})
+    snapshot, values = _run_evidently(now, then, usable, numbers, limit) if usable else (None, {})
     found = [_nulls(name, now, then, limit) for name in features]
     for name in columns:
         value = values.get(name)
@@ -113,10 +119,19 @@ def _measure(
                 alarm=value is not None and value > limit,
                 rows=int(now[name].count()),
                 reference_rows=int(then[name].count()),
-                note="" if name in usable else f"fewer than {MIN_VALUES} values on one side",
+                note="" if value is not None else f"fewer than {MIN_VALUES} values on one side",
             )
         )
     return snapshot, tuple(found)
+
+
+def _frame(rows: pa.Table, kinds: Mapping[str, str]) -> pd.DataFrame:
+    """Return features and score as the estimator sees them; an infinite number counts as missing."""
+    import numpy as np
+
+    from slipstream.promotion.frames import model_frame
+
+    return model_frame(rows, {**kinds, "score": NUMBER}).replace([np.inf, -np.inf], np.nan)
 
 
 def _nulls(name: str, now: pd.DataFrame, then: pd.DataFrame, limit: float) -> Measurement:
@@ -125,7 +140,7 @@ def _nulls(name: str, now: pd.DataFrame, then: pd.DataFrame, limit: float) -> Me
         kind="data_quality",
         metric=name,
         method="missing_share_gain",
-        value=share - before,
+        value=round(share - before, DIGITS),
         threshold=limit,
         alarm=share - before > limit,
         rows=len(now),
@@ -137,6 +152,8 @@ def _nulls(name: str, now: pd.DataFrame, then: pd.DataFrame, limit: float) -> Me
 def _run_evidently(
     now: pd.DataFrame, then: pd.DataFrame, columns: Sequence[str], numbers: set[str], limit: float
 ) -> tuple[Any, dict[str, float]]:
+    """Return Evidently's report and each column's value; its telemetry is off and its warnings are left out."""
+    os.environ.setdefault("DO_NOT_TRACK", "1")
     from evidently import DataDefinition, Dataset, Report
     from evidently.metrics import ValueDrift
 
@@ -148,7 +165,9 @@ def _run_evidently(
         ValueDrift(column=name, method=NUMBER_METHOD if name in numbers else CATEGORY_METHOD, threshold=limit)
         for name in columns
     ]
-    sides = [Dataset.from_pandas(side[list(columns)], data_definition=definition) for side in (now, then)]
-    snapshot = Report(metrics).run(*sides)
-    values = {metric["config"]["column"]: float(metric["value"]) for metric in snapshot.dict()["metrics"]}
-    return snapshot, values
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sides = [Dataset.from_pandas(side[list(columns)], data_definition=definition) for side in (now, then)]
+        snapshot = Report(metrics).run(*sides)
+    found = {metric["config"]["column"]: float(metric["value"]) for metric in snapshot.dict()["metrics"]}
+    return snapshot, {name: round(value, DIGITS) for name, value in found.items() if math.isfinite(value)}

@@ -1,4 +1,4 @@
-"""What monitoring reads for an interval, and the bounded sample that its reports are made from."""
+"""What monitoring reads for an interval: which windows, and what has to be in the lake for them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from slipstream.features.inputs import label_inputs, merge
 from slipstream.intervals import Interval
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from slipstream.definitions import Definitions, Model
 
 
@@ -48,16 +46,3 @@ def monitoring_inputs(model: Model, interval: Interval, *, definitions: Definiti
     if labelled.end > model.start:
         needed += label_inputs(model, labelled.start, labelled.end, due, definitions=definitions)
     return merge(needed)
-
-
-def sample_by_key(rows: pa.Table, key: list[str], size: int) -> pa.Table:
-    """Return at most ``size`` rows, the same ones whatever their order: those whose key hashes lowest."""
-    import numpy as np
-    import pandas as pd
-    import pyarrow as pa
-
-    if rows.num_rows <= size:
-        return rows
-    hashes = pd.util.hash_pandas_object(rows.select(key).to_pandas(), index=False).to_numpy()
-    chosen = np.sort(np.argsort(hashes, kind="stable")[:size])
-    return rows.take(pa.array(chosen))

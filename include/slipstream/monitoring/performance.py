@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,7 @@ def report_performance(
 ) -> PerformanceReport:
     """Measure the published scores of the newest matured window (UTC) against their labels.
 
-    What was published counts, whichever version made it; the champion's reference sample says how good it should be.
+    What was published counts, whichever version made it; the newest one's reference sample says how good it should be.
 
     Raises:
         NoChampionError: Nothing has been promoted yet.
@@ -53,19 +54,20 @@ def report_performance(
     """
     from slipstream.features.labels import label_predictions
     from slipstream.intervals import iso
+    from slipstream.monitoring.window import newest_version
     from slipstream.promotion import Registry, resolve_champion
 
     window = performance_window(model, interval)
-    registry = Registry.from_settings(settings)
-    version = resolve_champion(model, lake=lake, settings=settings)
     table = lake.table(model.table)
-    keys = [*model.key, "prediction_time"]
-    columns = [*keys, "score"]
-    scored = table.read(window.start, window.end, columns=columns) if table.exists() else _no_predictions(keys)
+    at, keys = table.version(), [*model.key, "prediction_time"]
+    columns = [*keys, "score", "model_version"]
+    scored = _no_predictions(keys) if at is None else table.read(window.start, window.end, columns=columns, version=at)
+    version = newest_version(scored) or resolve_champion(model, lake=lake, settings=settings)
+    scored = scored.select([*keys, "score"])
     labelled, versions = label_predictions(
         model, scored, window, as_of=interval.end, definitions=definitions, lake=lake, settings=settings
     )
-    reference = registry.reference(model.name, version)
+    reference = Registry.from_settings(settings).reference(model.name, version)
     return PerformanceReport(
         model=model.name,
         interval=str(interval),
@@ -74,7 +76,7 @@ def report_performance(
         predictions=scored.num_rows,
         labelled=labelled.num_rows,
         metrics=_measure(model, labelled, reference, scored.num_rows),
-        versions={**versions, **({model.table: table.version() or 0} if table.exists() else {})},
+        versions={**versions, **({} if at is None else {model.table: at})},
     )
 
 
@@ -82,25 +84,32 @@ def _no_predictions(keys: list[str]) -> pa.Table:
     import pyarrow as pa
 
     types = {"prediction_time": pa.timestamp("us", tz="UTC"), "score": pa.float64()}
-    return pa.schema([(name, types.get(name, pa.string())) for name in [*keys, "score"]]).empty_table()
+    names = [*keys, "score", "model_version"]
+    return pa.schema([(name, types.get(name, pa.string())) for name in names]).empty_table()
 
 
 def _measure(model: Model, labelled: pa.Table, reference: pa.Table, predictions: int) -> tuple[Measurement, ...]:
-    from slipstream.metrics import summary
-
     rows, least = labelled.num_rows, model.monitoring.min_rows
     if rows < least:
-        note = (
-            f"{rows} of {predictions} predictions have labels; fewer than {model.monitoring.min_rows} are not judged."
-        )
+        note = f"pending: {rows} of {predictions} predictions have labels; fewer than {least} are not judged."
         return (Measurement("performance", "window", "count", float(rows), None, False, rows, 0, note),)
-    now = summary(model.task, labelled["label"].to_numpy(), labelled["score"].to_numpy())
-    then = summary(model.task, reference["label"].to_numpy(), reference["score"].to_numpy())
+    now = _summary(model, labelled)
+    then = _summary(model, reference)
     missing = f"{predictions - rows} of {predictions} without a label"
+    judged = "log_loss" if model.task == "binary_classification" else "mae"
     found = []
     for name in sorted(now):
-        limit = then[name] * (1 + model.monitoring.performance_margin) if name == model.default_loss else None
+        limit = then[name] * (1 + model.monitoring.performance_margin) if name == judged else None
         alarm = limit is not None and now[name] > limit
+        value = now[name] if math.isfinite(now[name]) else None
         note = f"{then[name]:.4f} in the reference; {missing}"
-        found.append(Measurement("performance", name, "mean", now[name], limit, alarm, rows, reference.num_rows, note))
+        found.append(Measurement("performance", name, "mean", value, limit, alarm, rows, reference.num_rows, note))
     return tuple(found)
+
+
+def _summary(model: Model, rows: pa.Table) -> dict[str, float]:
+    from slipstream.metrics import summary
+
+    # In a fixed order, for a sum of floats depends on it in the last bits.
+    ordered = rows.sort_by([(name, "ascending") for name in ("prediction_time", *model.key, "score", "label")])
+    return summary(model.task, ordered["label"].to_numpy(), ordered["score"].to_numpy())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Kind = Literal["data_quality", "drift", "prediction_drift", "performance", "decision"]
+Kind = Literal["data_quality", "drift", "prediction_drift", "performance", "verdict", "decision"]
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
-"""The predictions of a window with the features behind them, beside the champion's reference."""
+"""The predictions of a window with the features behind them, beside the reference of the version that made them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from slipstream.intervals import Interval
-from slipstream.monitoring.inputs import predicted, sample_by_key
+from slipstream.intervals import Interval, utc
+from slipstream.monitoring.inputs import predicted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from slipstream.lake import Lake
     from slipstream.settings import Settings
 
+TIME = "prediction_time"
+
 
 @dataclass(frozen=True)
 class Window:
     """Sampled predictions with features and score, and what they are compared with."""
 
     version: str
-    feature_columns: list[str]
+    kinds: Mapping[str, str]
     rows: pa.Table
     reference: pa.Table
     versions: Mapping[str, int]
@@ -31,30 +33,71 @@ class Window:
 def read_window(
     model: Model, interval: Interval, window: Interval, *, definitions: Definitions, lake: Lake, settings: Settings
 ) -> Window:
-    """Read a deterministic sample of the predictions in ``window``, join their features anew, and the reference."""
-    from slipstream.features import population_set
-    from slipstream.features.inputs import pin, require
-    from slipstream.promotion import Registry, resolve_champion
-    from slipstream.scoring.score import with_features_of
+    """Read a deterministic sample of the predictions in ``window``, join their features anew, and the reference.
 
-    registry = Registry.from_settings(settings)
-    version = resolve_champion(model, lake=lake, settings=settings)
-    loaded = registry.load(model.name, version)
-    as_trained = with_features_of(model, loaded, definitions)
+    The rows are sampled before their features are looked up, so that the cost does not grow with their number.
+    """
+    from slipstream.features.inputs import pin, require
+    from slipstream.features.sampling import sample_rows
+    from slipstream.promotion import Registry
+
     needed = predicted(model, Interval(max(window.start, interval.start), window.end))
     pinned = pin(lake, [needed])
     require(lake, [needed], who=f"Monitoring {model.name!r} for {interval}", versions=pinned)
-    keys = [*model.key, "prediction_time"]
-    predictions = lake.table(model.table).read(
-        window.start, window.end, columns=[*keys, "score"], version=pinned.get(model.table)
+    keys = [*model.key, TIME]
+    predictions, version = None, None
+    if model.table in pinned:
+        columns, at = [*keys, "score", "model_version"], pinned[model.table]
+        reader = lake.table(model.table).batches(window.start, window.end, columns=columns, version=at)
+        predictions = sample_rows(reader, reader.schema, keys, model.monitoring.sample)
+        version = newest_version(predictions)
+    registry, version = Registry.from_settings(settings), version or _champion(model, lake, settings)
+    loaded = registry.load(model.name, version)
+    source: dict[str, Any] = {"definitions": definitions, "lake": lake, "settings": settings}
+    rows, versions = _with_features(model, loaded, window, predictions, **source)
+    reference = registry.reference(model.name, version)
+    return Window(version, dict(loaded.kinds), rows, reference, {**versions, **pinned})
+
+
+def newest_version(predictions: pa.Table) -> str | None:
+    """Return the version that made the newest predictions: the same one however often a window is looked at."""
+    import pyarrow.compute as pc
+
+    if not predictions.num_rows:
+        return None
+    newest = predictions.filter(pc.equal(predictions[TIME], pc.max(predictions[TIME])))
+    return str(max(newest["model_version"].to_pylist(), key=int))
+
+
+def _champion(model: Model, lake: Lake, settings: Settings) -> str:
+    from slipstream.promotion import resolve_champion
+
+    return str(resolve_champion(model, lake=lake, settings=settings))
+
+
+def _with_features(
+    model: Model, loaded: Any, window: Interval, predictions: pa.Table | None, **source: Any
+) -> tuple[pa.Table, Mapping[str, int]]:
+    """Return the predictions with their features, as they were when the predictions were made."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from slipstream.features import population_set
+    from slipstream.features.sampling import below, row_hashes
+    from slipstream.scoring.score import with_features_of
+
+    if predictions is None or not predictions.num_rows:
+        return pa.table({}), {}
+    keys = [*model.key, TIME]
+    limit = row_hashes(predictions, keys).max()
+    first = utc(pc.min(predictions[TIME]).as_py())
+    found = population_set(
+        with_features_of(model, loaded, source["definitions"]),
+        first,
+        window.end,
+        keep=lambda batch: batch.filter(pa.array(below(batch, keys, limit))),
+        **source,
     )
-    predictions = sample_by_key(predictions, keys, model.monitoring.sample)
-    found = population_set(as_trained, window.start, window.end, definitions=definitions, lake=lake, settings=settings)
-    rows = found.rows.join(predictions, keys=keys, join_type="inner")
-    return Window(
-        version=version,
-        feature_columns=list(loaded.feature_columns),
-        rows=rows.combine_chunks(),
-        reference=registry.reference(model.name, version),
-        versions={**found.versions, **pinned},
-    )
+    scores = predictions.group_by(keys, use_threads=False).aggregate([("score", "max")])
+    rows = found.rows.join(scores.rename_columns([*keys, "score"]), keys=keys, join_type="inner", use_threads=False)
+    return rows.sort_by([(name, "ascending") for name in (TIME, *model.key)]).combine_chunks(), found.versions
