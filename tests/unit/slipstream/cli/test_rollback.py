@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipstream.errors import NoChampionError, VerdictError
+from slipstream.promotion import Registry
+from slipstream.promotion.history import Entry, append
+from slipstream.settings import get_settings
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture
+def crowned(shop: Any, shop_definitions: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give a model with two registered versions that were champions one after the other, the second by now."""
+    values = {
+        "HOME": shop.settings.home,
+        "PROJECT": shop.settings.project,
+        "DEFINITIONS": shop_definitions.root,
+        "MLFLOW_TRACKING_URI": shop.settings.mlflow_tracking_uri,
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(f"SLIPSTREAM_{name}", str(value))
+    get_settings.cache_clear()
+    model = shop.definitions.model("churn")
+    first = shop.train(model).version
+    client = Registry.from_settings(shop.settings).client
+    twin = client.get_model_version("churn", first)
+    second = client.create_model_version("churn", twin.source, twin.run_id, tags=twin.tags).version
+    for version in (first, str(second)):
+        entry = Entry(action="promoted", version=version, reason="It won.", by="ada", run_id="d/r", challenger=version)
+        append(model, lake=shop.lake, run=shop.run, decide=lambda rows, entry=entry: entry)
+    yield model
+    get_settings.cache_clear()
+
+
+def test_one_command_goes_back_to_the_champion_before(slipstream: Cli, home: Path, crowned: Any, shop: Any) -> None:
+    done = slipstream("rollback", "churn", "--reason", "scores are off")
+
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert "churn version 1 is champion again, in place of version 2" in done.output
+    assert json.loads(slipstream("champion", "churn", "--json").stdout)["reason"] == "scores are off"
+    assert Registry.from_settings(shop.settings).version("churn", "champion") == "1"
+    again = slipstream("rollback", "churn", "--reason", "still off", "--json")
+    assert isinstance(again.exception, VerdictError)
+
+
+def test_without_a_champion_there_is_nothing_to_go_back_from(
+    slipstream: Cli, home: Path, mlflow_store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIPSTREAM_MLFLOW_TRACKING_URI", mlflow_store)
+    get_settings.cache_clear()
+
+    result = slipstream("rollback", "arrival_delay", "--reason", "scores are off")
+
+    assert isinstance(result.exception, NoChampionError)
+
+
+def test_a_rollback_wants_a_reason(slipstream: Cli) -> None:
+    assert slipstream("rollback", "arrival_delay").exit_code == 2
