@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
 TRAINING_POOL = "training"
-"""One slot by default, so that two trainings do not fight for memory; made by the scheduler when it starts."""
+"""Holds as many fits as memory allows (see ``pools``); made by the scheduler when it starts."""
 
 FAIL_FAST: dict[str, Any] = {
     "retries": 3,

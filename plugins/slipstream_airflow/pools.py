@@ -11,8 +11,15 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 log = logging.getLogger(__name__)
-SLOTS = 1
-DESCRIPTION = "Trainings, one at a time, so that they do not fight for memory. Give it more slots on a larger machine."
+BYTES_A_FIT = 8 * 2**30
+DESCRIPTION = "Fits at a time, so that they do not fight for memory: one for each 8 GB of the scheduler's machine."
+
+
+def slots() -> int:
+    """Return how many fits may run at once: one for each 8 GB of memory, at least one, at most one a core."""
+    import psutil
+
+    return max(1, min(psutil.cpu_count() or 1, psutil.virtual_memory().total // BYTES_A_FIT))
 
 
 def ensure_pools(session: Session) -> bool:
@@ -22,12 +29,12 @@ def ensure_pools(session: Session) -> bool:
 
     if Pool.get_pool(TRAINING_POOL, session=session) is not None:
         return False
-    pool = Pool(pool=TRAINING_POOL, slots=SLOTS, description=DESCRIPTION, include_deferred=False)
+    pool = Pool(pool=TRAINING_POOL, slots=slots(), description=DESCRIPTION, include_deferred=False)
     try:
         with session.begin_nested():
             session.add(pool)
     except IntegrityError:  # another scheduler was faster
         return False
     session.commit()
-    log.info("Made the pool %s with %s slot(s).", TRAINING_POOL, SLOTS)
+    log.info("Made the pool %s with %s slot(s).", TRAINING_POOL, pool.slots)
     return True
