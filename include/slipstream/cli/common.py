@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from slipstream.intervals import iso
+from slipstream.intervals import iso, utc
 from slipstream.settings import Settings, get_settings
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts instead of text for people.")]
 
 console = Console(soft_wrap=True)
+
+_DAYS = re.compile(r"(\d{4}-\d\d-\d\d)T00:00:00Z/(\d{4}-\d\d-\d\d)T00:00:00Z")
 
 
 @dataclass(frozen=True)
@@ -111,4 +114,13 @@ def _cell(value: Any) -> str:
         return f"{value:.4f}"
     if isinstance(value, datetime) and value.tzinfo is not None:
         return iso(value)
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _short(str(value))
+
+
+def _short(text: str) -> str:
+    """Return an interval of whole UTC days as ``--interval`` takes it: 2013-01-31, or 2013-02-04/2013-02-11."""
+    found = _DAYS.fullmatch(text)
+    if found is None:
+        return text
+    start, end = found.groups()
+    return start if utc(end) - utc(start) == timedelta(days=1) else f"{start}/{end}"

@@ -21,6 +21,14 @@ def test_the_log_says_who_wrote_what_newest_first(answer: Cli, lake: Path) -> No
     assert [each["rows"] > 0 for each in commits] == [True] * 3
 
 
+def test_whole_days_are_shown_as_the_option_takes_them(slipstream: Cli, lake: Path) -> None:
+    shown = slipstream("lake", "log", "raw/weather").output
+
+    assert " 2013-01-02 " in shown
+    assert "T00:00:00Z" not in shown
+    assert slipstream("lake", "show", "raw/weather", "--interval", "2013-01-02").exit_code == 0
+
+
 def test_the_log_can_be_cut_short(answer: Cli, lake: Path) -> None:
     assert len(answer("lake", "log", "raw/weather", "--limit", "1")) == 1
 
