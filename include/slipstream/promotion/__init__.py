@@ -10,12 +10,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-# At once, not on first use: the module of the same name would take the function's place as soon as it is imported.
-from slipstream.promotion.history import LedgerRow, champion, ledger
-
 if TYPE_CHECKING:
     from slipstream.promotion.evaluation import Comparison, compare
     from slipstream.promotion.gate import CheckResult, Evidence, register_check
+    from slipstream.promotion.history import LedgerRow, champion, ledger
     from slipstream.promotion.loading import LoadedModel
     from slipstream.promotion.promoting import promote, reject, repair, resolve_champion, rollback, settle
     from slipstream.promotion.registry import Registry, VersionDetails
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "evaluation": ("Comparison", "compare"),
     "gate": ("CheckResult", "Evidence", "register_check"),
+    "history": ("LedgerRow", "champion", "ledger"),
     "loading": ("LoadedModel",),
     "promoting": ("promote", "reject", "repair", "resolve_champion", "rollback", "settle"),
     "registry": ("Registry", "VersionDetails"),
