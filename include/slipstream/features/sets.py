@@ -106,12 +106,14 @@ def feature_batches(
     lake: Lake,
     settings: Settings,
     versions: Mapping[str, int],
+    rows: int | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the predictions of one interval with their features, at most ``settings.chunk_rows`` rows at a time."""
+    """Yield the predictions of one interval with their features, at most ``rows`` or ``settings.chunk_rows`` a time."""
+    most = rows or settings.chunk_rows
     source: dict[str, Any] = {"definitions": definitions, "lake": lake, "settings": settings, "versions": versions}
     for batch in _joined(model, interval.start, interval.end, **source):
-        for start in range(0, batch.num_rows, settings.chunk_rows):
-            yield batch.slice(start, settings.chunk_rows)
+        for start in range(0, batch.num_rows, most):
+            yield batch.slice(start, most)
 
 
 def set_inputs(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -75,10 +75,11 @@ def report_drift(
     keys, size, current = [*model.key, "prediction_time"], model.monitoring.sample, seen.rows
     reference = sample_rows(seen.reference.to_batches(), seen.reference.schema, keys, size)
     path: str | None = None
-    if current.num_rows < model.monitoring.min_rows:
-        note = f"{current.num_rows} predictions in the window; fewer than {model.monitoring.min_rows} are not judged."
+    number, least = seen.predictions, model.monitoring.min_rows
+    if number < least or not current.num_rows:
+        note = f"{number} predictions in the window; fewer than {least} are not judged."
         metrics: tuple[Measurement, ...] = (
-            Measurement("drift", "window", "count", float(current.num_rows), None, False, current.num_rows, 0, note),
+            Measurement("drift", "window", "count", float(number), None, False, number, 0, note),
         )
     else:
         snapshot, metrics = _measure(model, current, reference, seen.kinds)
@@ -105,7 +106,13 @@ def _measure(
     numbers = {name for name in columns if kinds.get(name, NUMBER) == NUMBER}
     usable = [name for name in columns if min(now[name].count(), then[name].count()) >= MIN_VALUES]
     limit = model.monitoring.drift_threshold
-    snapshot, values = _run_evidently(now, then, usable, numbers, limit) if usable else (None, {})
+    # The spread of a constant is no unit to measure in.
+    methods = {
+        name: NUMBER_METHOD if name in numbers and then[name].nunique() > 1 else CATEGORY_METHOD for name in columns
+    }
+    snapshot, values = (None, {})
+    if usable:
+        snapshot, values = _run_evidently(now, then, {name: methods[name] for name in usable}, numbers, limit)
     found = [_nulls(name, now, then, limit) for name in features]
     for name in columns:
         value = values.get(name)
@@ -113,7 +120,7 @@ def _measure(
             Measurement(
                 kind="prediction_drift" if name == "score" else "drift",
                 metric=name,
-                method=NUMBER_METHOD if name in numbers else CATEGORY_METHOD,
+                method=methods[name],
                 value=value,
                 threshold=limit,
                 alarm=value is not None and value > limit,
@@ -150,7 +157,7 @@ def _nulls(name: str, now: pd.DataFrame, then: pd.DataFrame, limit: float) -> Me
 
 
 def _run_evidently(
-    now: pd.DataFrame, then: pd.DataFrame, columns: Sequence[str], numbers: set[str], limit: float
+    now: pd.DataFrame, then: pd.DataFrame, methods: Mapping[str, str], numbers: set[str], limit: float
 ) -> tuple[Any, dict[str, float]]:
     """Return Evidently's report and each column's value; its telemetry is off and its warnings are left out."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
@@ -158,16 +165,13 @@ def _run_evidently(
     from evidently.metrics import ValueDrift
 
     definition = DataDefinition(
-        numerical_columns=[name for name in columns if name in numbers],
-        categorical_columns=[name for name in columns if name not in numbers],
+        numerical_columns=[name for name in methods if name in numbers],
+        categorical_columns=[name for name in methods if name not in numbers],
     )
-    metrics = [
-        ValueDrift(column=name, method=NUMBER_METHOD if name in numbers else CATEGORY_METHOD, threshold=limit)
-        for name in columns
-    ]
+    metrics = [ValueDrift(column=name, method=method, threshold=limit) for name, method in methods.items()]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        sides = [Dataset.from_pandas(side[list(columns)], data_definition=definition) for side in (now, then)]
+        sides = [Dataset.from_pandas(side[list(methods)], data_definition=definition) for side in (now, then)]
         snapshot = Report(metrics).run(*sides)
     found = {metric["config"]["column"]: float(metric["value"]) for metric in snapshot.dict()["metrics"]}
     return snapshot, {name: round(value, DIGITS) for name, value in found.items() if math.isfinite(value)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ class Window:
 
     version: str
     kinds: Mapping[str, str]
+    predictions: int  # before sampling
     rows: pa.Table
     reference: pa.Table
     versions: Mapping[str, int]
@@ -45,18 +46,26 @@ def read_window(
     pinned = pin(lake, [needed])
     require(lake, [needed], who=f"Monitoring {model.name!r} for {interval}", versions=pinned)
     keys = [*model.key, TIME]
-    predictions, version = None, None
+    predictions, version, number = None, None, 0
     if model.table in pinned:
         columns, at = [*keys, "score", "model_version"], pinned[model.table]
         reader = lake.table(model.table).batches(window.start, window.end, columns=columns, version=at)
-        predictions = sample_rows(reader, reader.schema, keys, model.monitoring.sample)
+        counts: list[int] = []
+        predictions = sample_rows(_counted(reader, counts), reader.schema, keys, model.monitoring.sample)
+        number = sum(counts)
         version = newest_version(predictions)
     registry, version = Registry.from_settings(settings), version or _champion(model, lake, settings)
     loaded = registry.load(model.name, version)
     source: dict[str, Any] = {"definitions": definitions, "lake": lake, "settings": settings}
     rows, versions = _with_features(model, loaded, window, predictions, **source)
     reference = registry.reference(model.name, version)
-    return Window(version, dict(loaded.kinds), rows, reference, {**versions, **pinned})
+    return Window(version, dict(loaded.kinds), number, rows, reference, {**versions, **pinned})
+
+
+def _counted(batches: Iterable[pa.RecordBatch], counts: list[int]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        counts.append(batch.num_rows)
+        yield batch
 
 
 def newest_version(predictions: pa.Table) -> str | None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from slipstream.promotion import LoadedModel
     from slipstream.settings import Settings
 
+# No setting: linear algebra on another number of rows gives other last bits, and with them another digest.
+ROWS_AT_ONCE = 65_536
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -81,7 +84,13 @@ def score_population(
     versions = pin(lake, needed)
     require(lake, needed, who=f"Scoring {model.name!r} for {interval}", versions=versions)
     batches = feature_batches(
-        as_trained, interval, definitions=definitions, lake=lake, settings=settings, versions=versions
+        as_trained,
+        interval,
+        definitions=definitions,
+        lake=lake,
+        settings=settings,
+        versions=versions,
+        rows=ROWS_AT_ONCE,
     )
     first = next(batches, None)
     if first is None:
@@ -99,7 +108,10 @@ def score_population(
 def publish_predictions(
     model: Model, scored: Scored, *, definitions: Definitions, lake: Lake, settings: Settings, run: Run
 ) -> Published:
-    """Replace the interval of ``predictions/<model>`` by what was scored; the same scores again change nothing."""
+    """Replace the interval of ``predictions/<model>`` by what was scored; the same scores again change nothing.
+
+    What was scored stays in staging, so that a try that is killed after its commit can be tried again.
+    """
     from slipstream.intervals import Interval
     from slipstream.lake import Provenance
     from slipstream.lake.scratch import Scratch
@@ -113,7 +125,6 @@ def publish_predictions(
     )
     interval = Interval.parse(scored.interval)
     commit = lake.table(model.table).write(interval, scratch.batches(scored.path), provenance=provenance)
-    scratch.remove(scored.path)
     return Published(
         model.name, str(interval), commit.rows, scored.model_version, commit.version, commit.digest, commit.changed
     )
@@ -124,7 +135,12 @@ def score(
 ) -> Published:
     """Score and publish one interval: what the two tasks do, in one call."""
     source: dict[str, Any] = {"definitions": definitions, "lake": lake, "settings": settings, "run": run}
-    return publish_predictions(model, score_population(model, interval, **source), **source)
+    from slipstream.lake.scratch import Scratch
+
+    scored = score_population(model, interval, **source)
+    published = publish_predictions(model, scored, **source)
+    Scratch(settings).remove(scored.path)
+    return published
 
 
 def with_features_of(model: Model, loaded: LoadedModel, definitions: Definitions) -> Model:
