@@ -71,7 +71,7 @@ bench: install
 	@$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
 docs: install
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lock:
 	@eval "$$(python3 .ci/index-from-pip)"; \
