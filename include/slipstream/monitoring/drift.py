@@ -110,7 +110,8 @@ def _measure(
     methods = {
         name: NUMBER_METHOD if name in numbers and then[name].nunique() > 1 else CATEGORY_METHOD for name in columns
     }
-    snapshot, values = (None, {})
+    snapshot: Any = None
+    values: dict[str, float] = {}
     if usable:
         snapshot, values = _run_evidently(now, then, {name: methods[name] for name in usable}, numbers, limit)
     found = [_nulls(name, now, then, limit) for name in features]
