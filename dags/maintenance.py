@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from airflow.sdk import DAG
 
 from slipstream_airflow.defaults import dag_defaults
+from slipstream_airflow.documentation import documentation
 from slipstream_airflow.generation import doc, lake_tables
-from slipstream_airflow.operators.base import documentation
 from slipstream_airflow.operators.maintain_lake import MaintainLakeOperator
 from slipstream_airflow.schedules import after_interval
 

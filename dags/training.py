@@ -14,8 +14,8 @@ from airflow.sdk import DAG
 from slipstream.definitions import Model
 from slipstream_airflow.assets import challenger_asset
 from slipstream_airflow.defaults import TRAINING_POOL, dag_defaults
+from slipstream_airflow.documentation import documentation
 from slipstream_airflow.generation import doc, make_model_dags
-from slipstream_airflow.operators.base import documentation
 from slipstream_airflow.operators.build_training_set import BuildTrainingSetOperator
 from slipstream_airflow.operators.fit_candidate import FitCandidateOperator
 from slipstream_airflow.operators.register_challenger import RegisterChallengerOperator

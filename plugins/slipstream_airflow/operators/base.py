@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, BaseOperator, XComArg
 
 from slipstream.errors import FatalError
+from slipstream_airflow.documentation import documentation
 from slipstream_airflow.hooks.lake import LakeHook
 from slipstream_airflow.hooks.tracking import MlflowHook
 
@@ -147,8 +147,3 @@ def passed(value: Any) -> Any:
 def passed_list(values: Any) -> list[Any]:
     """Return what the instances of a mapped task passed on."""
     return [passed(value) for value in values] if not isinstance(values, str | Mapping) else [passed(values)]
-
-
-def documentation(kind: type) -> str:
-    """Return the first paragraph of a class's docstring, to be shown beside its tasks."""
-    return inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLBranchOperator
 
-from slipstream_airflow.operators.base import documentation
+from slipstream_airflow.documentation import documentation
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

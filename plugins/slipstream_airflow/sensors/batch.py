@@ -10,7 +10,7 @@ from airflow.sdk import BaseSensorOperator
 
 from slipstream.intervals import iso
 from slipstream_airflow.context import interval_of
-from slipstream_airflow.operators.base import documentation
+from slipstream_airflow.documentation import documentation
 from slipstream_airflow.triggers.batch import BatchTrigger, raise_unless_ready
 
 if TYPE_CHECKING:

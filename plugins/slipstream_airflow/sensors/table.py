@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseSensorOperator
 
 from slipstream_airflow.context import interval_of
+from slipstream_airflow.documentation import documentation
 from slipstream_airflow.hooks.lake import LakeHook
-from slipstream_airflow.operators.base import documentation
 from slipstream_airflow.triggers.table import TablesCompleteTrigger, describe, raise_unless_ready
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ import pytest
 import slipstream_airflow.operators as package
 from slipstream.errors import FatalError
 from slipstream_airflow.context import BACKFILL
+from slipstream_airflow.documentation import documentation
 from slipstream_airflow.operators.approval import answered_by
-from slipstream_airflow.operators.base import SlipstreamOperator, documentation, passed, passed_list
+from slipstream_airflow.operators.base import SlipstreamOperator, passed, passed_list
 from slipstream_airflow.operators.compare_with_champion import CompareWithChampionOperator
 from slipstream_airflow.operators.decide_retraining import DecideRetrainingOperator
 from slipstream_airflow.operators.materialise_features import MaterialiseFeaturesOperator
