@@ -29,7 +29,7 @@ class Scratch:
         # On an object store a file appears when it is closed; in a folder, when it is renamed.
         target = f"{path}.{uuid.uuid4().hex}" if self._storage.is_local else path
         rows = 0
-        with pq.ParquetWriter(target, schema, filesystem=filesystem, compression="zstd") as writer:
+        with pq.ParquetWriter(target, schema, filesystem=filesystem, compression="lz4") as writer:
             for batch in batches:
                 writer.write_batch(batch)
                 rows += batch.num_rows

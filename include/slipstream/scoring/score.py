@@ -192,7 +192,7 @@ def _predictions(
             *(batch.column(name) for name in model.key),
             batch.column("prediction_time"),
             pa.array(scores, pa.float64()),
-            pa.array([champion.version] * rows, pa.string()),
-            pa.array([run_id] * rows, pa.string()),
+            pa.repeat(champion.version, rows),
+            pa.repeat(run_id, rows),
         ]
         yield pa.record_batch(columns, schema=schema)
