@@ -1,7 +1,7 @@
 """### Maintenance: the lake stays small and quick.
 
 Keeps the lake small and quick, a table at a time: joins small files, then deletes what no version needs that somebody
-may still read. Versions that a registered model or a verdict names are always kept.
+may still read, and what tasks left in staging. Versions that a registered model or a verdict names are always kept.
 
 Runbook: docs/runbooks/maintenance.md
 """
@@ -16,6 +16,7 @@ from slipstream_airflow.defaults import dag_defaults
 from slipstream_airflow.documentation import documentation
 from slipstream_airflow.generation import doc, lake_tables
 from slipstream_airflow.operators.maintain_lake import MaintainLakeOperator
+from slipstream_airflow.operators.sweep_staging import SweepStagingOperator
 from slipstream_airflow.schedules import after_interval
 
 with DAG(
@@ -39,3 +40,4 @@ with DAG(
         for action in ("compact", "vacuum")
     )
     compact >> vacuum
+    SweepStagingOperator(task_id="sweep_staging")

@@ -22,6 +22,7 @@ from slipstream_airflow.operators import (
     restore_version,
     score_population,
     signal_retraining,
+    sweep_staging,
     validate_batch,
 )
 from slipstream_airflow.sensors import batch, table
@@ -51,6 +52,7 @@ __all__ = [
     "schedules",
     "score_population",
     "signal_retraining",
+    "sweep_staging",
     "table",
     "timetables",
     "validate_batch",

@@ -25,7 +25,7 @@ TASKS = {
     "refunds.monitoring": MONITORING,
     "returns.rollback": ["restore_version"],
     "refunds.rollback": ["restore_version"],
-    "lake.maintenance": ["compact", "vacuum"],
+    "lake.maintenance": ["compact", "sweep_staging", "vacuum"],
 }
 OWNERS = {"ingestion": "shop", "features": "shop-data", "maintenance": "platform"}
 BY_HAND = {

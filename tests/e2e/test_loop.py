@@ -29,8 +29,8 @@ from slipstream.lake import Lake, Run
 
 PLAN = Plan(
     first_day=date(2013, 1, 1),
-    last_day=date(2013, 1, 14),
-    trainings=(utc("2013-01-13"), utc("2013-01-15")),
+    last_day=date(2013, 1, 20),
+    trainings=(utc("2013-01-14"), utc("2013-01-21")),
     models=("air_time",),
 )
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from slipstream.ingestion.loading import load_batch
     from slipstream.ingestion.pipeline import ingest
     from slipstream.ingestion.publishing import publish_batch
-    from slipstream.ingestion.staging import sweep_staging
     from slipstream.ingestion.validating import validate_batch
 
 _HOMES = {
@@ -32,7 +31,6 @@ _HOMES = {
     "look_for_batch": "arrival",
     "publish_batch": "publishing",
     "set_connection_resolver": "connectors.sql",
-    "sweep_staging": "staging",
     "validate_batch": "validating",
 }
 
@@ -47,7 +45,6 @@ __all__ = [
     "look_for_batch",
     "publish_batch",
     "set_connection_resolver",
-    "sweep_staging",
     "validate_batch",
 ]
 

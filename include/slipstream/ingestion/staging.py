@@ -7,7 +7,6 @@ import json
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -118,23 +117,3 @@ class Staging:
         except OSError as error:
             message = f"The staging place {self._storage.root} did not answer as it should: {error}. Try again later."
             raise ServiceError(message) from error
-
-
-def sweep_staging(settings: Settings, *, older_than: timedelta) -> int:
-    """Delete what tries of ingestion left behind that nobody touched for ``older_than``; return how many files."""
-    storage = Storage(settings.staging, settings.storage_options())
-    selector = pafs.FileSelector(storage.path(FOLDER), allow_not_found=True, recursive=True)
-    limit = datetime.now(UTC) - older_than
-    infos = storage.filesystem.get_file_info(selector)
-    newest: dict[str, datetime] = {}
-    for info in infos:
-        if info.is_file:
-            folder = info.path.rpartition("/")[0]
-            newest[folder] = max(newest.get(folder, info.mtime), info.mtime)
-    old = [info.path for info in infos if info.is_file and newest[info.path.rpartition("/")[0]] < limit]
-    for path in old:
-        storage.filesystem.delete_file(path)
-    for folder in {path.rpartition("/")[0] for path in old}:
-        if storage.is_local:
-            storage.filesystem.delete_dir(folder)
-    return len(old)

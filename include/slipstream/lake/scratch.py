@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -56,6 +59,29 @@ class Scratch:
             filesystem.delete_file(path)
         elif kind == pafs.FileType.Directory:
             filesystem.delete_dir(path)
+
+    def sweep(self, *, older_than: timedelta) -> int:
+        """Delete what nobody touched for ``older_than``, a folder at a time; return how many files that were.
+
+        A task that is tried again finds the rows of the task before, so leave it longer than any task is retried.
+        """
+        import pyarrow.fs as pafs
+
+        filesystem, limit = self._storage.filesystem, datetime.now(UTC) - older_than
+        selector = pafs.FileSelector(self._storage.path(""), allow_not_found=True, recursive=True)
+        files = [info for info in filesystem.get_file_info(selector) if info.is_file]
+        newest: dict[str, datetime] = {}
+        for info in files:
+            folder = info.path.rpartition("/")[0]
+            newest[folder] = max(newest.get(folder, info.mtime), info.mtime)
+        old = [info.path for info in files if newest[info.path.rpartition("/")[0]] < limit]
+        for path in old:
+            filesystem.delete_file(path)
+        if self._storage.is_local:
+            for folder in sorted({path.rpartition("/")[0] for path in old}, reverse=True):
+                with suppress(OSError):
+                    Path(folder).rmdir()
+        return len(old)
 
     def exists(self, name: str) -> bool:
         import pyarrow.fs as pafs

@@ -118,13 +118,15 @@ def _tuning(settings: Settings) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
         "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "5",
         "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": str(max(1, min(4, cores() // 2))),
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
         "AIRFLOW__SCHEDULER__CATCHUP_BY_DEFAULT": "False",
         # With the default of 5 s four of ten finished tasks keep their slot 5 s longer: 1.6 tasks a second, not 4.3.
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        # A worker that was killed is noticed after so many seconds without a heartbeat; the default is 300.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "90",
         # The default of 5 s ends a task when the machine is busy for a moment; it would be tried again, but why.
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         # 0.1 s would cost half a core at idle, the default of 1 s adds a second to each step of a chain.

@@ -20,11 +20,11 @@ from slipstream.ingestion import (
     look_for_batch,
     publish_batch,
     set_connection_resolver,
-    sweep_staging,
     validate_batch,
 )
 from slipstream.intervals import Interval
 from slipstream.lake import Run
+from slipstream.lake.scratch import Scratch
 
 from .conftest import COLUMNS, DAY, HEADER, RUN
 from .test_contract import BETWEEN, rows
@@ -73,9 +73,9 @@ def test_a_staged_batch_that_is_gone_asks_for_load_batch(world, where):
     source = world.source()
     world.land(rows(5))
     loaded = load_batch(source, DAY, **where)
-    assert sweep_staging(world.settings, older_than=timedelta(hours=1)) == 0
-    assert sweep_staging(world.settings, older_than=timedelta(0)) > 0
-    assert sweep_staging(world.settings, older_than=timedelta(0)) == 0
+    assert Scratch(world.settings).sweep(older_than=timedelta(hours=1)) == 0
+    assert Scratch(world.settings).sweep(older_than=timedelta(0)) > 0
+    assert Scratch(world.settings).sweep(older_than=timedelta(0)) == 0
     with pytest.raises(IncompleteError, match="Run load_batch again"):
         validate_batch(source, loaded, **where)
 
