@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -109,14 +109,31 @@ class Registry:
     @speaks_mlflow
     def versions(self, model: str) -> list[str]:
         """Return every version of ``model``, oldest first; none where the model is not registered."""
-        found: list[str] = []
+        return sorted((str(each.version) for each in self._search(f"name = '{model}'")), key=int)
+
+    @speaks_mlflow
+    def trained_on(self, table: str) -> dict[str, set[int]]:
+        """Return, by model, the versions of a lake's table that registered versions were trained on.
+
+        Asks the registry alone, so that a model counts whose definition is broken, or gone. Versions that training did
+        not make are left out: they name no table.
+        """
+        found: dict[str, set[int]] = {}
+        for each in self._search(None):
+            named = each.tags.get(f"{PREFIX}versions")
+            if named is not None:
+                read = json.loads(named).get(table)
+                found.setdefault(str(each.name), set()).update(() if read is None else {int(read)})
+        return found
+
+    def _search(self, words: str | None) -> Iterator[ModelVersion]:
         token: str | None = None
         while True:
-            page = self.client.search_model_versions(f"name = '{model}'", max_results=1000, page_token=token)
-            found += [str(each.version) for each in page]
+            page = self.client.search_model_versions(words, max_results=1000, page_token=token)
+            yield from page
             token = page.token
             if not token:
-                return sorted(found, key=int)
+                return
 
     @speaks_mlflow
     def version(self, model: str, alias: str) -> str | None:

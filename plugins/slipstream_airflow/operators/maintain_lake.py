@@ -47,15 +47,15 @@ class MaintainLakeOperator(SlipstreamOperator):
         return dict(table.vacuum(keep_versions=self._named_versions(), older_than=self.older_than).as_dict())
 
     def _named_versions(self) -> set[int]:
-        """Return the versions of the table that registered models were trained on; any doubt stops the task."""
+        """Return the versions of the table that registered models and verdicts name; any doubt stops the task.
+
+        A model of the registry counts also where its definition is broken just now, or gone.
+        """
         from slipstream.promotion import ledger
 
-        registry = self.mlflow_hook.registry
-        kept: set[int] = set()
-        for model in self.definitions.models:
-            for version in registry.versions(model):
-                found = registry.details(model, version).versions.get(self.table)
-                kept |= {found} if found is not None else set()
+        trained = self.mlflow_hook.registry.trained_on(self.table)
+        kept = set[int]().union(*trained.values())
+        for model in {*trained, *self.definitions.models}:
             for row in ledger(model, lake=self.lake):
                 compared = ((row.verdict or {}).get("comparison") or {}).get("versions") or {}
                 kept |= {int(compared[self.table])} if self.table in compared else set()

@@ -170,3 +170,15 @@ def test_the_usual_estimators_are_on_the_list(name, tmp_path):
     kind = getattr(sklearn.ensemble, name, None) or getattr(sklearn.tree, name)
     skops.io.dump(kind().fit([[0.0], [1.0]] * 10, [0, 1] * 10), tmp_path / "model.skops")
     assert untrusted_types(tmp_path / "model.skops") == []
+
+
+def test_the_registry_alone_names_the_versions_of_tables_that_were_trained_on(registry, three_versions, shop):
+    model, versions = three_versions
+    foreign = shop.model().name
+    registry.client.create_registered_model(foreign)
+    found = registry.client.get_model_version(model.name, versions[0])
+    registry.client.create_model_version(foreign, found.source, run_id=found.run_id, model_id=found.model_id)
+    wanted = {registry.details(model.name, version).versions["raw/orders"] for version in versions}
+    assert registry.trained_on("raw/orders")[model.name] == wanted
+    assert registry.trained_on("raw/nothing")[model.name] == set()
+    assert foreign not in registry.trained_on("raw/orders")
