@@ -141,12 +141,22 @@ def last_alarm(model: Model, *, lake: Lake) -> LastAlarm | None:
     table = lake.table(model.monitoring_table)
     if not table.exists():
         return None
-    alarms = (pc.field("kind") == "decision") & pc.field("alarm")
-    rows = table.read(columns=["window_end", "note", "value", "model_version"], where=alarms)
-    if not rows.num_rows:
+    judged = pc.field("kind").isin(["decision", "verdict"]) & pc.field("alarm")
+    columns = ["kind", "metric", "window_end", "note", "value", "model_version"]
+    rows: list[Mapping[str, Any]] = table.read(columns=columns, where=judged).to_pylist()
+    decisions = [row for row in rows if row["kind"] == "decision"]
+    if not decisions:
         return None
-    newest: Mapping[str, Any] = rows.sort_by([("window_end", "descending")]).slice(0, 1).to_pylist()[0]
-    return LastAlarm(utc(newest["window_end"]), newest["note"], bool(newest["value"]), newest["model_version"])
+    newest = max(decisions, key=lambda row: row["window_end"])
+    at = newest["window_end"]
+    beyond = {row["metric"] for row in rows if row["kind"] == "verdict" and row["window_end"] == at}
+    return LastAlarm(
+        at=utc(at),
+        alarms=tuple(kind for kind in KINDS if kind in beyond),
+        reason=newest["note"],
+        retrain=bool(newest["value"]),
+        model_version=newest["model_version"],
+    )
 
 
 @dataclass(frozen=True)
@@ -154,18 +164,19 @@ class LastAlarm:
     """The newest decision with an alarm."""
 
     at: datetime
+    alarms: tuple[str, ...]
     reason: str
     retrain: bool
     model_version: str
 
     def as_dict(self) -> dict[str, Any]:
-        return {**self.__dict__, "at": iso(self.at)}
+        return {**self.__dict__, "at": iso(self.at), "alarms": list(self.alarms)}
 
 
 def _newest_training(registry: Registry, model: Model, until: datetime) -> datetime | None:
-    """Return the time of the newest training that stands at or before ``until``; later ones change no old decision."""
+    """Return the time of the newest training before ``until``; one that this decision starts must not change it."""
     times = (registry.details(model.name, version).as_of for version in registry.versions(model.name))
-    return max((time for time in times if time <= until), default=None)
+    return max((time for time in times if time < until), default=None)
 
 
 def _as_rows(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from slipstream.definitions import Model
 from slipstream.errors import IncompleteError, NoChampionError
 from slipstream.intervals import Interval, utc
 from slipstream.monitoring import DriftReport, PerformanceReport, last_alarm, monitor, report_drift, report_performance
-from slipstream.monitoring.decision import judge, verdicts_of
+from slipstream.monitoring.decision import _newest_training, judge, verdicts_of
 from slipstream.monitoring.drift import _measure
 from slipstream.monitoring.rows import Measurement
 from slipstream.scoring import score
@@ -163,3 +164,14 @@ def test_retraining_waits_for_its_reasons_and_its_cooldown(stocked_shop: Any) ->
     assert judge(model, now, ("drift",), now.end - 8 * DAY)[0] is True
     retrain, reason = judge(model, now, ("drift",), now.end - 6 * DAY)
     assert (retrain, "within cooldown" in reason) == (False, True)
+
+
+def test_the_training_that_a_decision_starts_does_not_change_it(shop_definitions: Any) -> None:
+    model, now = shop_definitions.model("churn"), interval(20)
+    trained = {"1": now.end - 9 * DAY, "2": now.end, "3": now.end + DAY}
+    registry: Any = SimpleNamespace(
+        versions=lambda model: list(trained), details=lambda model, version: SimpleNamespace(as_of=trained[version])
+    )
+    assert _newest_training(registry, model, now.end) == trained["1"]
+    assert _newest_training(registry, model, now.end + DAY) == trained["2"]
+    assert _newest_training(registry, model, FIRST) is None
