@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from slipstream.settings import Settings
 
 
+FOLDERS = ("ingestion", "promotion", "scoring", "training")
+"""What lies under the staging root is ours in these alone; its owner may keep other things beside them."""
+
+
 class Scratch:
     """Parquet files under the staging root, each written whole or not at all; writing one again replaces it."""
 
@@ -68,8 +72,10 @@ class Scratch:
         import pyarrow.fs as pafs
 
         filesystem, limit = self._storage.filesystem, datetime.now(UTC) - older_than
-        selector = pafs.FileSelector(self._storage.path(""), allow_not_found=True, recursive=True)
-        files = [info for info in filesystem.get_file_info(selector) if info.is_file]
+        selectors = [
+            pafs.FileSelector(self._storage.path(name), allow_not_found=True, recursive=True) for name in FOLDERS
+        ]
+        files = [info for each in selectors for info in filesystem.get_file_info(each) if info.is_file]
         newest: dict[str, datetime] = {}
         for info in files:
             folder = info.path.rpartition("/")[0]

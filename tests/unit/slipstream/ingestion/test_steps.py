@@ -80,6 +80,18 @@ def test_a_staged_batch_that_is_gone_asks_for_load_batch(world, where):
         validate_batch(source, loaded, **where)
 
 
+def test_a_sweep_leaves_alone_what_is_not_ours(world):
+    theirs = Path(world.settings.staging) / "photographs" / "1.png"
+    theirs.parent.mkdir(parents=True)
+    theirs.touch()
+    ours = Path(world.settings.staging) / "scoring" / "m" / "rows.parquet"
+    ours.parent.mkdir(parents=True)
+    ours.touch()
+    assert Scratch(world.settings).sweep(older_than=timedelta(0)) == 1
+    assert theirs.exists()
+    assert not ours.exists()
+
+
 def test_to_publish_an_old_batch_over_a_newer_one_is_refused(world, where):
     source = world.source()
     world.land(rows(5))
