@@ -25,7 +25,19 @@ def status(*, as_json: AsJson = False) -> None:
     console.print(services_table(state))
     for title, rows in found.items():
         console.print()
-        print_table(title.capitalize(), rows, empty=f"No {title} are defined. `slipstream new` writes one.")
+        print_table(
+            title.capitalize(),
+            [_in_short(row) for row in rows],
+            empty=f"No {title} are defined. `slipstream new` writes one.",
+        )
+
+
+def _in_short(row: dict[str, Any]) -> dict[str, Any]:
+    """Say the last alarm in a few words, such as ``2013-02-15: drift, prediction_drift``; JSON keeps all of it."""
+    alarm = row.get("last_alarm")
+    if alarm is None:
+        return row
+    return {**row, "last_alarm": f"{alarm['at'].removesuffix('T00:00:00Z')}: {', '.join(alarm['alarms'])}"}
 
 
 def _written(here: Project, name: str, table: str) -> dict[str, Any]:

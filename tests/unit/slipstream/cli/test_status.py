@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from slipstream.errors import DefinitionError, NotFoundError
-from slipstream.lake import Lake
+from slipstream.intervals import Interval
+from slipstream.lake import Lake, Provenance
 from slipstream.lake import Run as Writer
+from slipstream.monitoring.rows import Measurement, schema
 from slipstream.promotion.history import Entry, append
 
 Cli = Callable[..., Any]
@@ -20,6 +23,18 @@ def crown(lake: Path) -> datetime:
     entry = Entry(action="promoted", version="3", challenger="3", reason="All checks passed.", by="ada", run_id="d/r")
     run = Writer("arrival_delay.promotion", "r", "promote_challenger")
     return append("arrival_delay", lake=Lake(lake), run=run, decide=lambda rows: entry).at
+
+
+def alarm(lake: Path, *, day: int, beyond: tuple[str, ...]) -> None:
+    """Write what monitoring came to on a day of January 2013: a verdict a kind, and the decision."""
+    start = datetime(2013, 1, day, tzinfo=UTC)
+    end, kinds = start + timedelta(days=1), ("drift", "prediction_drift")
+    found = [Measurement("verdict", kind, "share", 1.0, None, kind in beyond, 9, 9, "") for kind in kinds]
+    found.append(Measurement("decision", "retrain", "policy", 0.0, None, bool(beyond), 9, 0, "Beyond bounds."))
+    when = {"window_start": start, "window_end": end, "event_time": start, "known_at": end, "model_version": "1"}
+    rows = pa.Table.from_pylist([{**each.as_dict(), **when} for each in found], schema=schema())
+    table = Lake(lake).table("monitoring/arrival_delay")
+    table.write(Interval(start, end), rows, provenance=Provenance(Writer.local()))
 
 
 def test_status_answers_before_anything_was_done(slipstream: Cli, answer: Cli) -> None:
@@ -44,6 +59,18 @@ def test_status_says_how_far_everything_is_and_who_is_champion(answer: Cli, lake
     }
     model = next(each for each in found["models"] if each["name"] == "arrival_delay")
     assert model["champion"] == "3"
+
+
+def test_status_says_the_last_alarm_in_a_few_words(slipstream: Cli, answer: Cli, lake: Path) -> None:
+    alarm(lake, day=1, beyond=("prediction_drift", "drift"))
+    alarm(lake, day=2, beyond=())
+
+    model = next(each for each in answer("status")["models"] if each["name"] == "arrival_delay")
+    shown = slipstream("status").output
+
+    assert model["last_alarm"]["alarms"] == ["drift", "prediction_drift"]
+    assert "2013-01-02: drift, prediction_drift" in " ".join(shown.split())
+    assert "{" not in shown
 
 
 def test_status_gives_the_same_document_twice(slipstream: Cli, lake: Path) -> None:
@@ -76,6 +103,7 @@ def test_the_champion_of_an_earlier_time_is_known(slipstream: Cli, answer: Cli, 
 
     assert then["version"] == "3"
     assert before.exit_code == 1
+    assert f"no champion at 2013-01-01; its first one came at {at:%Y-%m-%d %H:%M:%S} UTC" in before.output
     assert at > datetime(2013, 1, 1, tzinfo=UTC)
 
 
