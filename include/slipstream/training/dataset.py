@@ -118,7 +118,7 @@ def stage(
     staged = TrainingSet(
         model=model.name,
         key=key,
-        path=f"training/{model.name}/{key}/rows.parquet",
+        path=f"training/{model.name}/{key}/{found.digest[:16]}.parquet",
         as_of=as_of,
         train_start=span.start,
         validation_start=boundary,

@@ -36,6 +36,19 @@ def test_building_again_gives_the_same_set_and_the_same_run(stocked_shop):
     assert TrainingSet.from_dict(first.as_dict()) == first
 
 
+def test_a_set_of_newer_data_does_not_replace_the_rows_that_another_run_fits_on(shop, monkeypatch):
+    from slipstream.training import runs
+
+    monkeypatch.setattr(runs, "open_parent", lambda model, staged, **rest: staged)
+    model = shop.model()
+    first = shop.stage(model)
+    train, _, _ = read_parts(model, first, settings=shop.settings)
+    second = shop.stage(model, seed=2)
+    assert first.key == second.key
+    assert first.digest != second.digest
+    assert read_parts(model, first, settings=shop.settings)[0].rows.equals(train.rows)
+
+
 def test_an_interval_that_is_not_there_yet_is_named(stocked_shop):
     late = NOW + timedelta(days=60)
     with pytest.raises(IncompleteError, match="features/order_facts: "):
