@@ -87,7 +87,8 @@ class Staging:
 
     def _open(self) -> _ParquetFile:
         self._storage.make_folder(f"{self._table}/{self._folder}")
-        name = f"{self._folder}part-{uuid.uuid4().hex}.zstd.parquet"
+        # Numbered, since readers take the files of an interval by name: sums of floats depend on the order of rows.
+        name = f"{self._folder}part-{len(self._names):05d}-{uuid.uuid4().hex}.zstd.parquet"
         self._names.append(name)
         sink = self._storage.filesystem.open_output_stream(f"{self._table}/{name}")
         self._open_file = _ParquetFile(name, sink, self._schema)

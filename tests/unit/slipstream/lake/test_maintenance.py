@@ -24,6 +24,17 @@ def many_files(table: Table, provenance: Provenance, monkeypatch: pytest.MonkeyP
         table.write(interval, reader, provenance=provenance)
 
 
+def test_the_names_of_an_intervals_files_keep_the_order_of_its_rows(
+    table: Table, provenance: Provenance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many_files(table, provenance, monkeypatch)
+    for interval in (*DAYS, ODD):
+        found = table.dataset(interval.start, interval.end)
+        fragments = sorted(found.get_fragments(), key=lambda fragment: fragment.path)
+        assert len(fragments) == 3
+        assert [fragment.head(1)["n"][0].as_py() for fragment in fragments] == [0, 1, 2]
+
+
 def test_compaction_joins_files_and_changes_nothing_else(
     table: Table, provenance: Provenance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
