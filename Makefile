@@ -54,7 +54,7 @@ demo up down: install
 	@$(BIN)/slipstream $@
 
 test: install
-	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
 
 check: install
 	@status=0; \
