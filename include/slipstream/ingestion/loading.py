@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from slipstream.definitions import Source
+from slipstream.errors import BatchRejectedError
 from slipstream.ingestion.batch import LoadedBatch
 from slipstream.ingestion.connectors import Chunk, open_batch
 from slipstream.ingestion.duplicates import SHOWN, Duplicates
@@ -32,9 +33,13 @@ def load_batch(source: Source, interval: Interval, *, lake: Lake, settings: Sett
     try:
         batch = open_batch(source, interval, settings)
         loader = _Loader(source, interval, staging, settings)
-        for chunk in batch.chunks():
-            for part in chunk.slices(settings.chunk_rows):
-                loader.add(part)
+        try:
+            for chunk in batch.chunks():
+                for part in chunk.slices(settings.chunk_rows):
+                    loader.add(part)
+        except BatchRejectedError:
+            batch.confirm()  # half a file may look damaged: where it has grown since, it is only not ready yet
+            raise
         duplicates = loader.finish()
         batch.confirm()
     except BaseException:

@@ -306,6 +306,27 @@ def test_a_file_that_grows_while_it_is_read_is_not_ready_and_nothing_is_kept(wor
     assert world.ingest(world.source()).accepted == 2
 
 
+def test_half_a_file_that_grows_is_not_ready_and_not_refused(world, monkeypatch):
+    from slipstream.ingestion.connectors.files import FilesBatch
+
+    whole = gzip.compress((HEADER + GOOD).encode())
+    path = world.land(whole[:-9], "2013-01-31.csv.gz")
+    read = FilesBatch.chunks
+
+    def arriving(batch):
+        try:
+            yield from read(batch)
+        finally:
+            path.write_bytes(whole)
+
+    monkeypatch.setattr(FilesBatch, "chunks", arriving)
+    source = world.source()
+    with pytest.raises(BatchNotReadyError, match="changed while it was read"):
+        world.ingest(source)
+    monkeypatch.undo()
+    assert world.ingest(source).accepted == 1
+
+
 def test_a_file_that_comes_while_the_others_are_read_is_noticed(world, monkeypatch):
     from slipstream.ingestion.connectors.delimited import Delimited
 
