@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from slipstream.definitions import Definitions, Model
-    from slipstream.features import FeatureSet
+    from slipstream.features import FeatureSet, Needed
     from slipstream.lake import Lake
     from slipstream.promotion.gate import Evidence
     from slipstream.settings import Settings
@@ -112,6 +112,20 @@ def compare(
         labels=True,
     )
     return score_both(model, planned, found, settings=settings)
+
+
+def comparison_inputs(
+    model: Model, *, definitions: Definitions, lake: Lake, settings: Settings, challenger: str | None = None
+) -> list[Needed]:
+    """Return what ``compare`` will read; nothing where it reads no rows."""
+    from slipstream.features.sets import set_inputs
+    from slipstream.promotion.history import champion
+
+    row = champion(model, lake=lake)
+    planned = plan(model, present=row.version if row else None, settings=settings, challenger=challenger)
+    if planned.problem:
+        return []
+    return set_inputs(model, planned.start, planned.end, definitions=definitions, as_of=planned.as_of)
 
 
 def plan(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,13 @@ from slipstream.errors import FatalError
 from slipstream_airflow.documentation import documentation
 from slipstream_airflow.hooks.lake import LakeHook
 from slipstream_airflow.hooks.tracking import MlflowHook
+from slipstream_airflow.triggers.table import TablesCompleteTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from slipstream.definitions import Definitions, Model, Source, View
+    from slipstream.features import Needed
     from slipstream.lake import Lake
     from slipstream.settings import Settings
 
@@ -138,6 +141,34 @@ class ModelOperator(SlipstreamOperator):
     @property
     def definition(self) -> Model:
         return self.definitions.model(self.model)
+
+
+class WaitingOperator(ModelOperator):
+    """A step of a model that waits, holding no worker, for what is missing in the lake.
+
+    Args:
+        poll_interval: Seconds between two looks at the lake while intervals are missing.
+        patience: How long to wait for them.
+    """
+
+    def __init__(self, *, poll_interval: float = 30.0, patience: timedelta = timedelta(days=1), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.poll_interval = poll_interval
+        self.patience = patience
+
+    def wait_for(self, needed: Sequence[Needed], *, then: str, **given: Any) -> None:
+        """Go on with the method ``then``, given what is ``given``, when all is there; return where it is already."""
+        from slipstream.features import missing_inputs
+
+        if not missing_inputs(self.lake, needed):
+            return
+        trigger = TablesCompleteTrigger(
+            needed=[each.as_dict() for each in needed],
+            root=self.lake.root,
+            storage_options=self.lake_hook.settings.storage_options(),
+            poll_interval=self.poll_interval,
+        )
+        self.defer(trigger=trigger, method_name=then, kwargs=given, timeout=self.patience)
 
 
 def passed(value: Any) -> Any:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from slipstream.intervals import iso, utc
 from slipstream_airflow.context import as_of_of, run_of
 from slipstream_airflow.links.link import MlflowRunLink
-from slipstream_airflow.operators.base import ModelOperator
-from slipstream_airflow.triggers.table import TablesCompleteTrigger, raise_unless_ready
+from slipstream_airflow.operators.base import WaitingOperator
+from slipstream_airflow.triggers.table import raise_unless_ready
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -18,54 +18,28 @@ if TYPE_CHECKING:
     from slipstream.features import Needed
 
 
-class BuildTrainingSetOperator(ModelOperator):
+class BuildTrainingSetOperator(WaitingOperator):
     """Stage the model's training set as it was known at a time; waits, holding no worker, for what is missing.
 
     Args:
         as_of: The time in ISO 8601 (UTC); default: the run's own (see ``as_of_of``).
-        poll_interval: Seconds between two looks at the lake while intervals are missing.
-        patience: How long to wait for them.
     """
 
     template_fields: Sequence[str] = ("model", "as_of")
     operator_extra_links = (MlflowRunLink(),)
 
-    def __init__(
-        self,
-        *,
-        as_of: str | None = None,
-        poll_interval: float = 30.0,
-        patience: timedelta = timedelta(days=1),
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, as_of: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.as_of = as_of
-        self.poll_interval = poll_interval
-        self.patience = patience
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from slipstream.features import missing_inputs
         from slipstream.intervals import Schedule
 
         model = self.definition
         schedule = Schedule(model.training.schedule) if model.training.schedule else None
         moment = as_of_of(context, schedule, as_of=self.as_of)
-        needed = self.needed(moment)
-        if not missing_inputs(self.lake, needed):
-            return self._build(context, moment)
-        trigger = TablesCompleteTrigger(
-            needed=[each.as_dict() for each in needed],
-            root=self.lake.root,
-            storage_options=self.lake_hook.settings.storage_options(),
-            poll_interval=self.poll_interval,
-        )
-        self.defer(
-            trigger=trigger,
-            method_name="build_after_wait",
-            kwargs={"as_of": iso(moment)},
-            timeout=self.patience,
-        )
-        return {}
+        self.wait_for(self.needed(moment), then="build_after_wait", as_of=iso(moment))
+        return self._build(context, moment)
 
     def needed(self, as_of: datetime) -> list[Needed]:
         """Return what the training set of that time is made from."""
@@ -73,7 +47,6 @@ class BuildTrainingSetOperator(ModelOperator):
 
         model = self.definition
         start, end = max(as_of - model.training.window, model.start), as_of - model.evaluation.window
-        end = min(end, as_of - model.label.maturity)
         if start >= end:
             return []
         return set_inputs(model, start, end, definitions=self.definitions, as_of=as_of)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
 from slipstream_airflow.context import params_of
 from slipstream_airflow.links.link import MlflowRunLink, MlflowVersionLink
-from slipstream_airflow.operators.base import ModelOperator
+from slipstream_airflow.operators.base import WaitingOperator
+from slipstream_airflow.triggers.table import raise_unless_ready
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class CompareWithChampionOperator(ModelOperator):
+class CompareWithChampionOperator(WaitingOperator):
     """Score challenger and champion on the same rows that neither has seen, and let the gate give its verdict.
 
     Asks the registry which version is challenger, so that it does not matter how many events arrive: without one, or
-    with one that the ledger has decided on already, the task is skipped and there is nothing to do.
+    with one that the ledger has decided on already, the task is skipped and there is nothing to do. The evaluation rows
+    are newer than those of the training, so the task waits, holding no worker, for what they are made from.
 
     Args:
         challenger: A version to judge, again if need be; default: the run's param ``challenger``, or the registry's.
@@ -33,9 +35,21 @@ class CompareWithChampionOperator(ModelOperator):
         self.challenger = challenger
 
     def execute(self, context: Context) -> dict[str, Any]:
+        from slipstream.promotion.evaluation import comparison_inputs
+
+        challenger = str(self.challenger or params_of(context).get("challenger") or self._undecided())
+        source: dict[str, Any] = {"definitions": self.definitions, "lake": self.lake, "settings": self.settings}
+        needed = comparison_inputs(self.definition, challenger=challenger, **source)
+        self.wait_for(needed, then="compare_after_wait", challenger=challenger)
+        return self._compare(challenger)
+
+    def compare_after_wait(self, context: Context, event: Mapping[str, Any], challenger: str) -> dict[str, Any]:
+        raise_unless_ready(event)
+        return self._compare(challenger)
+
+    def _compare(self, challenger: str) -> dict[str, Any]:
         from slipstream.promotion import decide
 
-        challenger = self.challenger or params_of(context).get("challenger") or self._undecided()
         verdict = decide(
             self.definition,
             definitions=self.definitions,

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.compute as pc
@@ -11,7 +12,7 @@ import pytest
 
 from slipstream.errors import NotFoundError
 from slipstream.intervals import utc
-from slipstream.promotion import Comparison, Registry, Verdict, compare, decide, evaluate_gate
+from slipstream.promotion import Comparison, Registry, Verdict, compare, decide, evaluate_gate, evaluation
 from slipstream.training import train
 
 NOW = utc("2013-02-10")
@@ -125,3 +126,14 @@ def test_the_digest_is_of_what_was_decided_and_not_of_when(shop):
     assert later.digest == verdict.digest
     assert replace(verdict, outcome="rejected").digest != verdict.digest
     assert replace(verdict, comparison=replace(verdict.comparison, digest="x")).digest != verdict.digest
+
+
+def test_what_is_compared_wants_the_labels_up_to_its_time(shop, monkeypatch):
+    model, start = shop.definitions.model("churn"), NOW - timedelta(days=10)
+    planned = SimpleNamespace(problem=None, start=start, end=NOW, as_of=NOW)
+    monkeypatch.setattr(evaluation, "plan", lambda *_, **__: planned)
+    needed = {each.table: each.intervals for each in evaluation.comparison_inputs(model, **shop.source)}
+    assert needed["raw/outcomes"][-1].end == NOW
+    assert needed["raw/orders"][-1].end <= NOW
+    planned.problem = "There is nothing to decide."
+    assert evaluation.comparison_inputs(model, **shop.source) == []

@@ -5,13 +5,19 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import slipstream_airflow.operators as package
 from slipstream.errors import FatalError
+from slipstream.features import Needed
+from slipstream.intervals import Interval
+from slipstream.lake import Lake, Provenance, Run
+from slipstream.settings import Settings
 from slipstream_airflow.context import BACKFILL
 from slipstream_airflow.documentation import documentation
 from slipstream_airflow.operators.approval import answered_by
@@ -116,6 +122,30 @@ def test_a_broken_definition_costs_no_version_that_its_model_names(monkeypatch: 
     registry = SimpleNamespace(trained_on=lambda table: {"broken": {3}} if table == "raw/orders" else {})
     operator.__dict__["mlflow_hook"] = SimpleNamespace(registry=registry)
     assert operator._named_versions() == {3, 5}
+
+
+def test_a_challenger_waits_for_the_rows_that_it_is_judged_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+
+    from slipstream.promotion import evaluation
+
+    day, lake = Interval.parse("2013-01-05"), Lake(tmp_path)
+    monkeypatch.setattr(evaluation, "comparison_inputs", lambda *_, **__: [Needed("raw/orders", (day,))])
+    for name in ("definitions", "definition", "settings"):
+        monkeypatch.setattr(CompareWithChampionOperator, name, None)
+    monkeypatch.setattr(CompareWithChampionOperator, "_compare", lambda self, challenger: {"judged": challenger})
+    operator = CompareWithChampionOperator(task_id="compare", model="m", challenger="4")
+    operator.__dict__["lake_hook"] = SimpleNamespace(lake=lake, settings=Settings(home=tmp_path))
+    context: Any = {"params": {}}
+    with pytest.raises(TaskDeferred) as found:
+        operator.execute(context)
+    assert found.value.trigger.needed == [{"table": "raw/orders", "intervals": [str(day)]}]  # type: ignore[attr-defined]
+    go_on = getattr(operator, found.value.method_name)
+    assert go_on(context, {"status": "ready"}, **found.value.kwargs or {}) == {"judged": "4"}
+    with pytest.raises(AirflowFailException):
+        go_on(context, {"status": "failed", "message": "no"}, **found.value.kwargs or {})
+    lake.table("raw/orders").write(day, pa.table({"id": [1]}), provenance=Provenance(run=Run.local()))
+    assert operator.execute(context) == {"judged": "4"}
 
 
 def test_a_report_is_linked_on_airflows_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
