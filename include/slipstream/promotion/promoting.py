@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import NoChampionError, VerdictError
-from slipstream.promotion.history import CHANGES, Entry, LedgerRow, append, last_change, name_of, stack
+from slipstream.promotion.history import CHANGES, Action, Entry, LedgerRow, append, last_change, name_of, stack
 from slipstream.promotion.projection import project, repair, resolve_champion
 from slipstream.promotion.registry import CHALLENGER, Registry
 
@@ -42,7 +42,7 @@ def promote(
         raise VerdictError(message)
 
     def decide(rows: list[LedgerRow]) -> Entry | LedgerRow:
-        used = _row_of(rows, verdict)
+        used = _row_of(rows, verdict, "promoted")
         if used is not None:
             _not_rolled_back(rows, used)
             return used
@@ -55,21 +55,35 @@ def promote(
 
 
 def reject(
-    model: Model | str, verdict: Verdict, *, lake: Lake, settings: Settings, run: Run, by: str | None = None
+    model: Model | str,
+    verdict: Verdict,
+    *,
+    lake: Lake,
+    settings: Settings,
+    run: Run,
+    by: str | None = None,
+    refusal: str | None = None,
 ) -> LedgerRow:
     """Write a verdict that does not promote to the ledger: ``rejected`` or ``undecided``; the champion stays.
 
+    Args:
+        refusal: Why the challenger is not promoted although the gate accepted it: a person said no, or nobody yes.
+
     Raises:
-        VerdictError: The verdict is an acceptance.
+        VerdictError: The verdict is an acceptance, and nobody refused it; or it was promoted by then.
     """
     name = _same_model(model, verdict)
-    if verdict.outcome == "accepted":
+    if verdict.outcome == "accepted" and not refusal:
         message = f"The verdict on {name} version {verdict.challenger} is an acceptance; use promote."
         raise VerdictError(message)
-    action = verdict.outcome
+    action: Action = "rejected" if verdict.outcome == "accepted" else verdict.outcome
+    reason = refusal if refusal and verdict.outcome == "accepted" else verdict.reason
 
     def decide(rows: list[LedgerRow]) -> Entry | LedgerRow:
-        return _row_of(rows, verdict) or Entry(action=action, **_facts(verdict, run, by))
+        if _row_of(rows, verdict, "promoted"):
+            message = f"{name} version {verdict.challenger} was promoted by this verdict. Roll back, if it has to go."
+            raise VerdictError(message)
+        return _row_of(rows, verdict, action) or Entry(action=action, **{**_facts(verdict, run, by), "reason": reason})
 
     row = append(name, lake=lake, run=run, decide=decide)
     repair(name, lake=lake, settings=settings)
@@ -138,8 +152,8 @@ def _same_model(model: Model | str, verdict: Verdict) -> str:
     return name
 
 
-def _row_of(rows: list[LedgerRow], verdict: Verdict) -> LedgerRow | None:
-    return next((row for row in rows if row.verdict_digest == verdict.digest), None)
+def _row_of(rows: list[LedgerRow], verdict: Verdict, action: Action) -> LedgerRow | None:
+    return next((row for row in rows if row.verdict_digest == verdict.digest and row.action == action), None)
 
 
 def _not_rolled_back(rows: list[LedgerRow], used: LedgerRow) -> None:

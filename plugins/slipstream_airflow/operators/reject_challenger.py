@@ -31,12 +31,15 @@ class RejectChallengerOperator(ModelOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from slipstream.promotion import Verdict, reject
 
+        verdict, by = Verdict.from_dict(passed(self.verdict)), answered_by(context, self.approval)
+        refusal = f"{by} said no." if by else "Nobody said yes in time."
         row = reject(
             self.definition,
-            Verdict.from_dict(passed(self.verdict)),
+            verdict,
             lake=self.lake,
             settings=self.settings,
             run=run_of(context),
-            by=answered_by(context, self.approval),
+            by=by,
+            refusal=refusal if self.approval else None,
         ).as_dict()
         return {name: value for name, value in row.items() if name != "verdict"}

@@ -5,6 +5,7 @@ import os
 import signal
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +18,7 @@ from slipstream.promotion import (
     champion,
     ledger,
     promote,
+    promoting,
     reject,
     repair,
     resolve_champion,
@@ -102,6 +104,32 @@ def test_only_an_acceptance_promotes(shop, model, outcome):
         reject(model, replace(verdict, outcome="accepted"), lake=shop.lake, settings=shop.settings, run=shop.run)
     with pytest.raises(VerdictError, match="not about 'other'"):
         promote("other", verdict, lake=shop.lake, settings=shop.settings, run=shop.run)
+
+
+def test_what_the_gate_accepts_and_a_person_refuses_is_written_and_may_be_accepted_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(promoting, "repair", lambda *_, **__: None)
+    monkeypatch.setattr(promoting, "_move_aliases", lambda *_, **__: None)
+    verdict = SimpleNamespace(
+        model="m",
+        challenger="2",
+        champion=None,
+        accepted=True,
+        outcome="accepted",
+        reason="better",
+        as_of=NOW,
+        digest="d",
+        as_dict=dict,
+    )
+    how = {"lake": Lake(tmp_path), "settings": None, "run": Run.local("ann")}
+    with pytest.raises(VerdictError, match="use promote"):
+        reject("m", verdict, **how)
+    first = reject("m", verdict, by="ann", refusal="ann said no.", **how)
+    assert (first.action, first.version, first.by, first.reason) == ("rejected", None, "ann", "ann said no.")
+    assert reject("m", verdict, by="ann", refusal="ann said no.", **how) == first
+    assert promote("m", verdict, by="bob", **how).seq == 2
+    assert champion("m", lake=how["lake"]).version == "2"
+    with pytest.raises(VerdictError, match="was promoted by this verdict"):
+        reject("m", verdict, refusal="late", **how)
 
 
 def test_a_verdict_against_a_champion_of_yesterday_is_void(shop, model, three):
