@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from slipstream.definitions import Source
-from slipstream.errors import FatalError, IncompleteError
+from slipstream.errors import FatalError, IncompleteError, WriteConflictError
 from slipstream.ingestion.batch import PublishedBatch, ValidatedBatch
-from slipstream.ingestion.entries import ENTRIES, quarantine_table, released_only
+from slipstream.ingestion.entries import ENTRIES, quarantine_table, released_only, stored_corrections
 from slipstream.ingestion.parts import StagedRows
 from slipstream.ingestion.staging import Staging
 from slipstream.ingestion.validating import RELEASED
-from slipstream.lake import Lake, Provenance, Run
+from slipstream.lake import Commit, Lake, Provenance, Run
 from slipstream.settings import Settings
 
 FILES_NAMED = 1_000  # in a commit's provenance
@@ -28,7 +28,7 @@ def publish_batch(
     trying again. The staged batch is deleted at the end; to publish it once more then changes nothing.
 
     Raises:
-        IncompleteError: The staged batch is gone, and the lake holds another one.
+        IncompleteError: The staged batch is gone, and the lake holds another one; or rows were released meanwhile.
         WriteConflictError: Another run wrote other rows to the interval meanwhile.
         FatalError: Rows in are not rows accepted and rows quarantined.
     """
@@ -39,11 +39,13 @@ def publish_batch(
     staging.require("validated")
     staged = StagedRows(staging)
     _balance(validated, staging, staged)
+    _require_releases(source, validated, staging, lake)
     provenance = _provenance(source, validated, run)
     entries = _reader(ENTRIES, (staging.read(name) for name in staging.parts("quarantine")))
     set_aside = lake.table(quarantine_table(source.name)).write(validated.interval, entries, provenance=provenance)
     rows = _reader(source.table_schema, _rows(staging, staged))
     commit = lake.table(source.table).write(validated.interval, rows, provenance=provenance)
+    _require_still(set_aside, lake)
     published = PublishedBatch(
         source=source.name,
         interval=validated.interval,
@@ -100,6 +102,33 @@ def _balance(validated: ValidatedBatch, staging: Staging, staged: StagedRows) ->
             "load_batch again."
         )
         raise FatalError(message)
+
+
+def _require_releases(source: Source, validated: ValidatedBatch, staging: Staging, lake: Lake) -> None:
+    """Raise IncompleteError where rows were released after the batch was validated: publishing would undo that."""
+    stored = stored_corrections(lake, source, validated.interval)
+    staged: dict[str, str | None] = {}
+    for name in staging.parts("quarantine") if stored else ():
+        entries = staging.read(name, ["id", "corrected"])
+        staged |= dict(zip(entries["id"].to_pylist(), entries["corrected"].to_pylist(), strict=True))
+    lost = sorted(id_ for id_, text in stored.items() if id_ in staged and staged[id_] != text)
+    if lost:
+        message = (
+            f"Quarantined rows of {source.name!r} {validated.interval} were released after this batch was validated: "
+            f"{', '.join(lost)}. Nothing was published; run load_batch again, so that they are let in."
+        )
+        raise IncompleteError(message)
+
+
+def _require_still(set_aside: Commit, lake: Lake) -> None:
+    """Raise WriteConflictError where another run has written the quarantine since: the two tables would not match."""
+    now = lake.table(set_aside.table).commit_of(set_aside.interval) if set_aside.interval else None
+    if now is None or now.digest != set_aside.digest:
+        message = (
+            f"{set_aside.table} {set_aside.interval} was written by another run while this batch was published. "
+            "Try again, so that the accepted and the quarantined rows are of one batch."
+        )
+        raise WriteConflictError(message)
 
 
 def _published_before(published: PublishedBatch, source: Source, lake: Lake) -> PublishedBatch:

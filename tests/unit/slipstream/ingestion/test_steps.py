@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from slipstream.errors import BatchRejectedError, DefinitionError, IncompleteError, SettingsError
+from slipstream.errors import BatchRejectedError, DefinitionError, IncompleteError, SettingsError, WriteConflictError
 from slipstream.ingestion import (
     LoadedBatch,
     PublishedBatch,
@@ -22,6 +22,7 @@ from slipstream.ingestion import (
     set_connection_resolver,
     validate_batch,
 )
+from slipstream.ingestion.quarantine import release
 from slipstream.intervals import Interval
 from slipstream.lake import Run
 from slipstream.lake.scratch import Scratch
@@ -101,6 +102,43 @@ def test_to_publish_an_old_batch_over_a_newer_one_is_refused(world, where):
     ingest(source, DAY, **{**where, "run": Run.local()})
     with pytest.raises(IncompleteError, match="holds another one since"):
         publish_batch(source, old, **where)
+
+
+def test_what_is_released_between_two_steps_is_not_lost(world, where):
+    source = world.source()
+    world.land(rows("x"))
+    world.ingest(source)
+    validated = validate_batch(source, load_batch(source, DAY, **where), **where)
+    entry = world.quarantine(source)[0]
+    release(source, DAY, {entry["id"]: {"fare": 7}}, lake=world.lake, run=RUN)
+    with pytest.raises(IncompleteError, match=entry["id"]):
+        publish_batch(source, validated, **where)
+    assert len(world.rows(source)) == 1
+    assert world.ingest(source).released == 1
+
+
+def test_two_batches_of_an_interval_are_never_mixed(world, where, monkeypatch):
+    from slipstream.lake.tables import Table
+
+    source = world.source()
+    world.land(rows("x", 5))
+    first = validate_batch(source, load_batch(source, DAY, **where), **where)
+    world.land(rows("y", "z", 6))
+    other = {**where, "run": Run.local()}
+    second = validate_batch(source, load_batch(source, DAY, **other), **other)
+    whole = Table.write
+
+    def overtaken(table, *given, **more):
+        if table.name == source.table:
+            monkeypatch.undo()
+            publish_batch(source, second, **other)
+        return whole(table, *given, **more)
+
+    monkeypatch.setattr(Table, "write", overtaken)
+    with pytest.raises(WriteConflictError, match="by another run"):
+        publish_batch(source, first, **where)
+    publish_batch(source, first, **where)
+    assert (len(world.rows(source)), len(world.quarantine(source))) == (1, 1)
 
 
 def test_a_mended_batch_clears_its_quarantine(world):
