@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from airflow.sdk import BaseHook
+from airflow.sdk.log import mask_secret
 
 from slipstream_airflow.hooks.optional import find_connection
 
@@ -57,7 +58,10 @@ class MlflowHook(BaseHook):
         if connection is None or not connection.login:
             return self.address
         scheme, _, rest = self.address.partition("://")
-        return f"{scheme}://{quote(connection.login, safe='')}:{quote(connection.password or '', safe='')}@{rest}"
+        password = quote(connection.password or "", safe="")
+        if password:
+            mask_secret(password)  # MLflow names the whole address when it does not answer
+        return f"{scheme}://{quote(connection.login, safe='')}:{password}@{rest}"
 
     @cached_property
     def registry(self) -> Registry:
@@ -81,5 +85,5 @@ class MlflowHook(BaseHook):
         try:
             self.registry.client.search_registered_models(max_results=1)
         except Exception as error:
-            return False, f"{type(error).__name__}: {error}"
+            return False, f"{type(error).__name__}: {error}".replace(self.tracking_uri, self.address)
         return True, f"MLflow answers at {self.address}."

@@ -85,6 +85,17 @@ def test_a_password_is_for_clients_and_never_in_a_link(monkeypatch: pytest.Monke
     assert "ada" not in hook.run_url("abc")
 
 
+def test_a_password_stands_in_no_log_and_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk.log import redact
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    connection = {"host": "http://127.0.0.1", "port": 9, "login": "ada", "password": "secret/of-ada"}
+    connect(monkeypatch, "guarded", conn_type="mlflow", **connection)
+    hook = MlflowHook("guarded")
+    assert "of-ada" not in str(redact(f"API request to {hook.tracking_uri}/api failed"))
+    assert "of-ada" not in hook.test_connection()[1]
+
+
 def test_the_mlflow_form_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     connect(monkeypatch, "closed", conn_type="mlflow", host="http://127.0.0.1", port=9)
