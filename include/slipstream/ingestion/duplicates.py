@@ -62,9 +62,3 @@ class Duplicates:
             if end - begin > 1:
                 members = np.sort(order[begin:end])
                 yield members.tolist(), bool((rows[members] == rows[members[0]]).all())
-
-
-def shared_keys(rows: pa.Table, others: Sequence[Hashes], key: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Say for each row whether its key's hash is among ``others``."""
-    known = {value for part in others for value in map(tuple, part.tolist())}
-    return np.array([tuple(value) in known for value in row_hashes(rows, key).tolist()], dtype=bool)
