@@ -36,7 +36,9 @@ def run(
     ] = None,
     as_of: Annotated[
         str | None,
-        typer.Option("--as-of", help="For training and promotion: what was known at this time (UTC); now without."),
+        typer.Option(
+            "--as-of", help="What was known at this time (UTC). Without: now; for promotion, the challenger's training."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
