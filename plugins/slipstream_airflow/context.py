@@ -21,7 +21,13 @@ TICK = timedelta(microseconds=1)
 
 
 def interval_of(
-    context: Context, schedule: Schedule, *, start: str | None = None, due: Due = "end", until: datetime | None = None
+    context: Context,
+    schedule: Schedule,
+    *,
+    start: str | None = None,
+    due: Due = "end",
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> Interval:
     """Return the interval of ``schedule`` that a run is for.
 
@@ -33,17 +39,18 @@ def interval_of(
         schedule: The cron schedule, in UTC, that cuts time into intervals.
         start: The interval's start in ISO 8601, where the operator was given one.
         due: Whether an interval is due when it starts or when it has ended.
+        since: No interval ends at or before it: the definition's start.
         until: No interval starts at or after it; for a definition that has an end.
 
     Raises:
-        FatalError: That is no start of an interval, or the interval is not due yet.
+        FatalError: That is no start of an interval, or the interval is not due yet, or the definition has none there.
     """
     given = start or params_of(context).get("interval_start")
     if given:
-        return _due_by_now(interval_from(schedule, given), due)
+        return _within(_due_by_now(interval_from(schedule, given), due), since, until)
     logical_date = _plain(context.get("logical_date"))
     if logical_date is not None and schedule.floor(logical_date) == logical_date:
-        return _due_by_now(schedule.interval_at(logical_date), due)
+        return _within(_due_by_now(schedule.interval_at(logical_date), due), since, until)
     moment = logical_date or _plain(context["dag_run"].run_after) or datetime.now(UTC)
     newest = schedule.interval_at(moment)
     if due == "end":
@@ -60,6 +67,14 @@ def interval_from(schedule: Schedule, start: str | datetime) -> Interval:
             f"Wanted the start of an interval of the schedule {schedule.cron!r} (UTC), found {iso(moment)}. "
             f"The interval that holds it starts at {iso(interval.start)}."
         )
+        raise FatalError(message)
+    return interval
+
+
+def _within(interval: Interval, since: datetime | None, until: datetime | None) -> Interval:
+    if (since and interval.end <= since) or (until and interval.start >= until):
+        bounds = f"{iso(since) if since else 'ever'} to {iso(until) if until else 'now'}"
+        message = f"The definition has intervals from {bounds}; found {interval}. Name one of those, or mend its dates."
         raise FatalError(message)
     return interval
 

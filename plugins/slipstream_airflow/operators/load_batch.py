@@ -24,6 +24,6 @@ class LoadBatchOperator(SourceOperator):
 
         use_airflow_connections()
         source = self.definition
-        interval = interval_of(context, source.cron, start=self.interval_start, until=source.end)
+        interval = interval_of(context, source.cron, start=self.interval_start, since=source.start, until=source.end)
         loaded = load_batch(source, interval, lake=self.lake, settings=self.lake_hook.settings, run=run_of(context))
         return loaded.as_dict()

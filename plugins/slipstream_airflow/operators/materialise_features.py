@@ -23,7 +23,7 @@ class MaterialiseFeaturesOperator(ViewOperator):
         view = self.definition
         written = materialise(
             view,
-            interval_of(context, view.cron, start=self.interval_start, until=view.end),
+            interval_of(context, view.cron, start=self.interval_start, since=view.start, until=view.end),
             definitions=self.definitions,
             lake=self.lake,
             settings=self.lake_hook.settings,

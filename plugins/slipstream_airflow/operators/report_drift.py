@@ -37,7 +37,13 @@ class ReportDriftOperator(ModelOperator):
         model = self.definition
         drift = report_drift(
             model,
-            interval_of(context, Schedule(model.monitoring.schedule), start=self.interval_start, until=model.end),
+            interval_of(
+                context,
+                Schedule(model.monitoring.schedule),
+                start=self.interval_start,
+                since=model.start,
+                until=model.end,
+            ),
             definitions=self.definitions,
             lake=self.lake,
             settings=self.settings,

@@ -32,7 +32,13 @@ class ReportPerformanceOperator(ModelOperator):
         model = self.definition
         return report_performance(
             model,
-            interval_of(context, Schedule(model.monitoring.schedule), start=self.interval_start, until=model.end),
+            interval_of(
+                context,
+                Schedule(model.monitoring.schedule),
+                start=self.interval_start,
+                since=model.start,
+                until=model.end,
+            ),
             definitions=self.definitions,
             lake=self.lake,
             settings=self.settings,

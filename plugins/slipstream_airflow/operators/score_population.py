@@ -33,7 +33,9 @@ class ScorePopulationOperator(ModelOperator):
         model = self.definition
         scored = score_population(
             model,
-            interval_of(context, model.cron, start=self.interval_start, until=model.end, due=model.scoring.at),
+            interval_of(
+                context, model.cron, start=self.interval_start, since=model.start, until=model.end, due=model.scoring.at
+            ),
             definitions=self.definitions,
             lake=self.lake,
             settings=self.settings,

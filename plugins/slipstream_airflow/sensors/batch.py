@@ -40,7 +40,7 @@ class BatchSensor(BaseSensorOperator):
         from slipstream_airflow.generation import sound_definitions
 
         source = sound_definitions().source(self.source)
-        interval = interval_of(context, source.cron, start=self.interval_start, until=source.end)
+        interval = interval_of(context, source.cron, start=self.interval_start, since=source.start, until=source.end)
         arrival = look_for_batch(source, interval, settings=get_settings())
         self.log.info(arrival.reason)
         if not arrival.ready:

@@ -127,14 +127,16 @@ class TablesCompleteSensor(NeededSensor):
         from slipstream.features import view_inputs
 
         view = self.definitions.view(self.definition)
-        interval = interval_of(context, view.cron, start=self.interval_start, until=view.end)
+        interval = interval_of(context, view.cron, start=self.interval_start, since=view.start, until=view.end)
         return view_inputs(view, interval, definitions=self.definitions)
 
     def _of_scoring(self, context: Context) -> list[Needed]:
         from slipstream.features import model_inputs
 
         model = self.definitions.model(self.definition)
-        interval = interval_of(context, model.cron, start=self.interval_start, until=model.end, due=model.scoring.at)
+        interval = interval_of(
+            context, model.cron, start=self.interval_start, since=model.start, until=model.end, due=model.scoring.at
+        )
         return model_inputs(model, interval, definitions=self.definitions)
 
     def _of_monitoring(self, context: Context) -> list[Needed]:
@@ -142,5 +144,7 @@ class TablesCompleteSensor(NeededSensor):
         from slipstream.monitoring import monitoring_inputs
 
         model = self.definitions.model(self.definition)
-        interval = interval_of(context, Schedule(model.monitoring.schedule), start=self.interval_start, until=model.end)
+        interval = interval_of(
+            context, Schedule(model.monitoring.schedule), start=self.interval_start, since=model.start, until=model.end
+        )
         return monitoring_inputs(model, interval, definitions=self.definitions)

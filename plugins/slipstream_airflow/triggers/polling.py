@@ -9,7 +9,9 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from slipstream.errors import FatalError
+from slipstream.errors import DefinitionError, FatalError
+
+PATIENT_LOOKS = 3
 
 
 class PollingTrigger(BaseTrigger):
@@ -28,17 +30,23 @@ class PollingTrigger(BaseTrigger):
         raise NotImplementedError
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        before = ""
+        before, unreadable = "", 0
         while True:
             try:
                 missing = await asyncio.to_thread(self.look)
             except FatalError as error:
-                yield _event("failed", str(error))
-                return
+                # A file of a definition may be half saved at this moment; still unreadable after a while, it is wrong.
+                unreadable = unreadable + 1 if isinstance(error, DefinitionError) else PATIENT_LOOKS
+                if unreadable >= PATIENT_LOOKS:
+                    yield _event("failed", str(error))
+                    return
+                missing = before
             except Exception:
                 # A store or a database that does not answer for a while is no reason to give up waiting.
                 self.log.exception("The look failed; trying again in %s s.", self.poll_interval)
                 missing = before
+            else:
+                unreadable = 0
             if missing is None:
                 yield _event("ready")
                 return

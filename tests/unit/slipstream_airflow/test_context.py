@@ -114,3 +114,12 @@ def test_every_commit_can_name_the_try_that_wrote_it() -> None:
 def test_only_a_backfill_is_a_backfill() -> None:
     assert is_backfill(context(dag_run=DagRun(run_type="backfill")))
     assert not is_backfill(context())
+
+
+@pytest.mark.parametrize("moment", ["2012-12-31T00:00", "2014-01-01T00:00", "2020-05-05T00:00"])
+def test_an_interval_that_the_definition_does_not_have_is_refused(moment: str) -> None:
+    bounds = {"since": utc("2013-01-01"), "until": utc("2014-01-01")}
+    with pytest.raises(FatalError, match="has intervals from 2013-01-01T00:00:00Z to 2014-01-01T00:00:00Z"):
+        interval_of(context(moment), DAILY, **bounds)
+    with pytest.raises(FatalError, match="has intervals from"):
+        interval_of(context("2013-05-05T00:00"), DAILY, start=moment, **bounds)

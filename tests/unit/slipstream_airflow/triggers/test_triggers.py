@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from slipstream.errors import DefinitionError
+from slipstream.errors import DefinitionError, SettingsError
 from slipstream.intervals import Interval
 from slipstream.lake import Lake, Provenance, Run
 from slipstream_airflow.triggers.batch import BatchTrigger
@@ -57,8 +57,14 @@ def test_it_outlives_a_store_that_does_not_answer() -> None:
 
 
 def test_it_gives_up_where_waiting_is_no_use() -> None:
-    event = end_of(Looks("a is missing", DefinitionError("No source is named 'a'.")))
-    assert event == {"status": "failed", "message": "No source is named 'a'."}
+    event = end_of(Looks("a is missing", SettingsError("There is no lake.")))
+    assert event == {"status": "failed", "message": "There is no lake."}
+
+
+def test_it_looks_again_at_a_definition_that_is_half_saved_but_not_for_ever() -> None:
+    broken = DefinitionError("It is not readable YAML.")
+    assert end_of(Looks(broken, broken, "a is missing", broken, broken, None))["status"] == "ready"
+    assert end_of(Looks("a is missing", broken, broken, broken))["status"] == "failed"
 
 
 @pytest.mark.parametrize("event", [None, {}, {"status": "failed", "message": "gone"}])
