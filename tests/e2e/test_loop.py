@@ -10,13 +10,14 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
 import psutil
 import pytest
 
-from slipstream import promotion
+from slipstream import promotion, services
 from slipstream.definitions import Definitions, load_definitions
 from slipstream.demo.api import AirflowApi
 from slipstream.demo.steps import Demo, Plan
@@ -44,25 +45,19 @@ class Silent:
 class Killer(threading.Thread):
     """Kills the first task process that it finds at work on a task, as the kernel would when memory ends."""
 
-    def __init__(self, home: str) -> None:
+    def __init__(self, scheduler: int) -> None:
         super().__init__(daemon=True)
-        self._home, self.killed, self.over = home, None, False
+        self._scheduler, self.killed, self.over = psutil.Process(scheduler), 0, False
 
     def run(self) -> None:
-        while not self.over and self.killed is None:
-            for process in psutil.process_iter(["cmdline"]):
-                line = " ".join(process.info["cmdline"] or [])
-                if line.startswith("airflow worker -- ") and self._ours(process):
-                    os.kill(process.pid, signal.SIGKILL)
-                    self.killed = process.pid
-                    return
+        while not self.over and not self.killed:
+            for process in self._scheduler.children(recursive=True):
+                with suppress(psutil.Error):
+                    if " ".join(process.cmdline()).startswith("airflow worker -- "):
+                        os.kill(process.pid, signal.SIGKILL)
+                        self.killed = process.pid
+                        return
             time.sleep(0.05)
-
-    def _ours(self, process: psutil.Process) -> bool:
-        try:
-            return process.environ().get("SLIPSTREAM_HOME") == self._home
-        except psutil.Error:
-            return False
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +70,9 @@ def replay(stack: Any, definitions: Definitions) -> Iterator[Demo]:
     """The plan, replayed through the scheduler while one task process is killed."""
     publish(PLAN.first_day, PLAN.last_day, settings=stack.settings)
     passwords = stack.settings.home / "airflow" / "simple_auth_manager_passwords.json.generated"
-    killer = Killer(str(stack.settings.home))
+    scheduler = next(each.pid for each in services.state(stack.settings).services if each.name == "scheduler")
+    assert scheduler
+    killer = Killer(scheduler)
     with AirflowApi(stack.airflow_url, user="admin", passwords=passwords) as api:
         killer.start()
         demo = Demo(stack.settings, definitions, Lake.from_settings(stack.settings), api, Silent(), PLAN)

@@ -13,6 +13,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from slipstream.cli.common import console
 from slipstream.cli.main import app
 from slipstream.example import publish
 from slipstream.settings import Settings, find_project, get_settings
@@ -31,7 +32,7 @@ def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def home(tmp_path: Path, landing: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name, value in {"HOME": tmp_path / "home", "PROJECT": find_project(Path(__file__)), "LANDING": landing}.items():
         monkeypatch.setenv(f"SLIPSTREAM_{name}", str(value))
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr(console, "width", 160)  # made at import, where another test may have been first
     get_settings.cache_clear()
     yield tmp_path / "home"
     get_settings.cache_clear()
