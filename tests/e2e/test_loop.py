@@ -6,6 +6,7 @@ The same intervals are then made without Airflow, in a second lake: every digest
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -35,6 +36,10 @@ PLAN = Plan(
     models=("air_time",),
 )
 
+# The process of a task. Its parent, which waits for work, is named likewise, without an id. Killed while it waits, it
+# takes the queue's lock with it, and no other worker of the LocalExecutor gets work until the scheduler is restarted.
+TASK = re.compile(r"airflow worker -- [0-9a-f]{8}-")
+
 
 class Silent:
     def step(self, name: str, total: int | None) -> None: ...
@@ -53,7 +58,7 @@ class Killer(threading.Thread):
         while not self.over and not self.killed:
             for process in self._scheduler.children(recursive=True):
                 with suppress(psutil.Error):
-                    if " ".join(process.cmdline()).startswith("airflow worker -- "):
+                    if TASK.match(" ".join(process.cmdline())):
                         os.kill(process.pid, signal.SIGKILL)
                         self.killed = process.pid
                         return
