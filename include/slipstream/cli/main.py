@@ -32,6 +32,7 @@ COMMANDS = {
         ("champion", "champion"),
         ("ledger", "ledger"),
         ("rollback", "rollback"),
+        ("lineage", "lineage"),
         ("demo", "demo"),
     ),
 }

@@ -184,6 +184,18 @@ class Registry:
             self.client.log_text(run_id, text, path)
 
     @speaks_mlflow
+    def run_tags(self, run_id: str) -> dict[str, str]:
+        """Return what a run says of itself; nothing where it is no longer there."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return dict(self.client.get_run(run_id).data.tags)
+        except MlflowException as error:
+            if is_absent(error):
+                return {}
+            raise
+
+    @speaks_mlflow
     def tag_run(self, run_id: str, tags: Mapping[str, Any]) -> None:
         set_tags(self.client, run_id, tags)
 
