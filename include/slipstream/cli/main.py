@@ -33,6 +33,7 @@ COMMANDS = {
         ("ledger", "ledger"),
         ("rollback", "rollback"),
         ("lineage", "lineage"),
+        ("replay", "replay"),
         ("demo", "demo"),
     ),
 }
