@@ -17,10 +17,11 @@ from slipstream.promotion.registry import PREFIX, VERDICT, Registry
 if TYPE_CHECKING:
     from slipstream.definitions import Definitions, Model
     from slipstream.lake import Lake
+    from slipstream.promotion.gate import Evidence
     from slipstream.settings import Settings
 
 VerdictOutcome = Literal["accepted", "rejected", "undecided"]
-DOCUMENT = "verdict.json"
+DOCUMENT, REPORT = "verdict.json", "verdict.html"
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,13 @@ class Verdict:
 def evaluate_gate(model: Model, comparison: Comparison, *, settings: Settings, record: bool = True) -> Verdict:
     """Run every check of the model's gate on the compared rows; a comparison with a problem is undecided.
 
-    With ``record``, the document goes to the challenger's run and its outcome to the version's tags; doing so again
-    replaces both.
+    With ``record``, the document and its report go to the challenger's run and its outcome to the version's tags; doing
+    so again replaces them.
     """
     from slipstream.provenance import code_version
 
     checks: list[CheckResult] = []
+    evidence: Evidence | None = None
     if comparison.problem is None:
         evidence = comparison.evidence(model, settings=settings)
         checks = [run_check(each, evidence) for each in model.gate]
@@ -124,7 +126,7 @@ def evaluate_gate(model: Model, comparison: Comparison, *, settings: Settings, r
         decided_at=datetime.now(UTC),
     )
     if record:
-        record_verdict(verdict, settings=settings)
+        record_verdict(verdict, model, evidence, settings=settings)
     return verdict
 
 
@@ -142,8 +144,13 @@ def decide(
     return evaluate_gate(model, found, settings=settings)
 
 
-def record_verdict(verdict: Verdict, *, settings: Settings) -> None:
-    """Log the document to the challenger's run and tag the version; nothing for a version that is champion already."""
+def record_verdict(verdict: Verdict, model: Model, evidence: Evidence | None, *, settings: Settings) -> None:
+    """Log the document to the challenger's run, tag the version, and log the report beside the document.
+
+    Nothing for a version that is champion already.
+    """
+    from slipstream.promotion.report import verdict_page
+
     if verdict.challenger == verdict.champion:
         return
     registry = Registry.from_settings(settings)
@@ -151,6 +158,7 @@ def record_verdict(verdict: Verdict, *, settings: Settings) -> None:
     registry.log_document(verdict.comparison.run_id, {DOCUMENT: text, f"verdicts/{verdict.digest[:16]}.json": text})
     for name, value in ((VERDICT, verdict.outcome), (f"{PREFIX}verdict_digest", verdict.digest)):
         registry.set_version_tag(verdict.model, verdict.challenger, name, value)
+    registry.log_document(verdict.comparison.run_id, {REPORT: verdict_page(verdict, model, evidence)})
 
 
 def _reason(outcome: VerdictOutcome, checks: list[CheckResult]) -> str:
