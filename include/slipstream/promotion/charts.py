@@ -56,7 +56,7 @@ def bars(values: Floats, *, marks: Mapping[str, float], across: str, up: str) ->
     for number, (name, value) in enumerate(marks.items()):
         colour = COLOURS[-1]
         shapes.append(place.line([(0, value), (len(values), value)], colour, dashed=number > 0))
-        shapes.append(_text(WIDTH - 4, place.at(0, value)[1] - 3, f"{name} {value:.4g}", colour=colour, end=True))
+        shapes.append(_text(WIDTH - 14, TOP + 14 * (number + 1), f"{name} {value:.4g}", colour=colour, end=True))
     return _svg(place, shapes, across=across, up=up, ticks=False)
 
 
@@ -83,13 +83,23 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
     return low - room, high + room
 
 
+def _ticks(low: float, high: float) -> list[float]:
+    """Return at most some seven round values between ``low`` and ``high``."""
+    rough = (high - low) / 5
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+    first, last = int(np.ceil(low / step)), int(np.floor(high / step))
+    return [float(f"{number * step:.12g}") for number in range(first, last + 1)]
+
+
 def _dot(x: float, y: float, colour: str) -> str:
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>'
 
 
 def _text(x: float, y: float, words: str, *, colour: str = "#1c2430", end: bool = False) -> str:
     anchor = ' text-anchor="end"' if end else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}"{anchor}>{escape(words)}</text>'
+    halo = 'paint-order="stroke" stroke="#fff" stroke-width="3"'  # so that it can be read on a bar
+    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" {halo}{anchor}>{escape(words)}</text>'
 
 
 def _svg(place: _Plane, shapes: Sequence[str], *, across: str, up: str, ticks: bool = True) -> str:
@@ -99,12 +109,12 @@ def _svg(place: _Plane, shapes: Sequence[str], *, across: str, up: str, ticks: b
         _text(WIDTH - 10, HEIGHT - 6, across, end=True),
         f'<text x="{-TOP}" y="14" transform="rotate(-90)" text-anchor="end">{escape(up)}</text>',
     ]
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        y = place.low + share * (place.high - place.low)
-        frame.append(_text(LEFT - 6, place.at(place.left, y)[1] + 4, f"{y:.3g}", end=True))
-        if ticks:
-            x = place.left + share * (place.right - place.left)
-            frame.append(_text(place.at(x, place.low)[0] + 10, floor + 16, f"{x:.3g}", end=True))
+    frame += [
+        _text(LEFT - 6, place.at(place.left, y)[1] + 4, f"{y:g}", end=True) for y in _ticks(place.low, place.high)
+    ]
+    if ticks:
+        across_ticks = _ticks(place.left, place.right)
+        frame += [_text(place.at(x, place.low)[0] + 10, floor + 16, f"{x:g}", end=True) for x in across_ticks]
     inside = "\n".join([*frame, *shapes])
     head = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img">'
     return f"{head}\n<title>{escape(up)}</title>\n{inside}\n</svg>"
