@@ -85,7 +85,7 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
 
 def _ticks(low: float, high: float) -> list[float]:
     """Return at most some seven round values between ``low`` and ``high``."""
-    rough = (high - low) / 5
+    rough = (high - low) / 6
     power = 10.0 ** np.floor(np.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
     first, last = int(np.ceil(low / step)), int(np.floor(high / step))
