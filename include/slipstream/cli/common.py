@@ -66,6 +66,24 @@ def project() -> Project:
     return Project(get_settings())
 
 
+def named_version(text: str, settings: Settings) -> tuple[str, str]:
+    """Return model and version of ``MODEL@VERSION``; an alias stands for the version that it points to."""
+    from slipstream.errors import NotFoundError
+    from slipstream.promotion import Registry
+
+    model, _, version = text.partition("@")
+    if not model or not version:
+        message = f"Wanted MODEL@VERSION, for example arrival_delay@1 or arrival_delay@champion; found {text!r}."
+        raise typer.BadParameter(message)
+    if version.isdecimal():
+        return model, version
+    found = Registry.from_settings(settings).version(model, version)
+    if found is None:
+        message = f"Model {model!r} has no version with the alias {version!r}. `slipstream status` shows its champion."
+        raise NotFoundError(message)
+    return model, found
+
+
 def print_json(value: Any) -> None:
     """Print ``value`` as JSON in a stable order; NaN and infinity, which JSON does not have, become null."""
     sys.stdout.write(json.dumps(_plain(value), indent=2, sort_keys=True, default=str, allow_nan=False) + "\n")

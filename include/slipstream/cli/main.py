@@ -27,7 +27,15 @@ COMMANDS = {
     "Services": (("up", "services"), ("down", "services"), ("status", "status")),
     "Definitions": (("check", "definitions"), ("new", "definitions")),
     "Data": (("example", "example"), ("quarantine", "quarantine"), ("lake", "lake")),
-    "Models": (("run", "run"), ("champion", "champion"), ("rollback", "rollback"), ("demo", "demo")),
+    "Models": (
+        ("run", "run"),
+        ("champion", "champion"),
+        ("ledger", "ledger"),
+        ("rollback", "rollback"),
+        ("lineage", "lineage"),
+        ("replay", "replay"),
+        ("demo", "demo"),
+    ),
 }
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -157,6 +157,20 @@ class Definition(Strict):
             "files": {file: self.text(file) for file in self.digest_files},
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def as_record(self) -> dict[str, Any]:
+        """Return the definition with the texts of its files, JSON-able, so that it outlives its folder."""
+        return {
+            "definition": self.model_dump(mode="json"),
+            "files": {file: self.text(file) for file in self.digest_files},
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Return the definition of ``as_record``: of the same digests, with no folder."""
+        found = cls.model_validate(record["definition"], context={"lenient": True})
+        found._files.update(record["files"])
+        return found
 
 
 def _content(value: Any, dumped: Any, prose: frozenset[str]) -> Any:

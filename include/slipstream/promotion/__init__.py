@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from slipstream.promotion.evaluation import Comparison, compare
     from slipstream.promotion.gate import CheckResult, Evidence, register_check
     from slipstream.promotion.history import LedgerRow, champion, ledger
+    from slipstream.promotion.lineage import Lineage, trace
     from slipstream.promotion.loading import LoadedModel
     from slipstream.promotion.promoting import promote, reject, repair, resolve_champion, rollback, settle
     from slipstream.promotion.registry import Registry, VersionDetails
@@ -23,6 +24,7 @@ _HOMES = {
     "evaluation": ("Comparison", "compare"),
     "gate": ("CheckResult", "Evidence", "register_check"),
     "history": ("LedgerRow", "champion", "ledger"),
+    "lineage": ("Lineage", "trace"),
     "loading": ("LoadedModel",),
     "promoting": ("promote", "reject", "repair", "resolve_champion", "rollback", "settle"),
     "registry": ("Registry", "VersionDetails"),
@@ -35,6 +37,7 @@ __all__ = [
     "Comparison",
     "Evidence",
     "LedgerRow",
+    "Lineage",
     "LoadedModel",
     "Registry",
     "Verdict",
@@ -51,6 +54,7 @@ __all__ = [
     "resolve_champion",
     "rollback",
     "settle",
+    "trace",
 ]
 
 

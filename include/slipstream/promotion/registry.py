@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 REFERENCE = "reference/reference.parquet"
+DEFINITION = "definition.json"
 PREFIX = "slipstream."
 VERDICT = f"{PREFIX}verdict"
 CACHED_MODELS = 4
@@ -199,6 +200,34 @@ class Registry:
         """Write text artifacts, ``path: text``, to a run."""
         for path, text in documents.items():
             self.client.log_text(run_id, text, path)
+
+    @speaks_mlflow
+    def document(self, run_id: str, path: str) -> str | None:
+        """Return a text artifact of a run; None where it has no such one."""
+        folder = path.rpartition("/")[0]
+        if path not in {each.path for each in self.client.list_artifacts(run_id, folder or None)}:
+            return None
+        with tempfile.TemporaryDirectory() as target:
+            return Path(self.client.download_artifacts(run_id, path, target)).read_text(encoding="utf-8")
+
+    @speaks_mlflow
+    def dataset_rows(self, run_id: str) -> int | None:
+        """Return how many rows the training set of a run had; None where the run does not say."""
+        inputs = self.client.get_run(run_id).inputs
+        profiles = (each.dataset.profile for each in inputs.dataset_inputs) if inputs else ()
+        return next((json.loads(profile).get("num_rows") for profile in profiles if profile), None)
+
+    @speaks_mlflow
+    def run_tags(self, run_id: str) -> dict[str, str]:
+        """Return what a run says of itself; nothing where it is no longer there."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return dict(self.client.get_run(run_id).data.tags)
+        except MlflowException as error:
+            if is_absent(error):
+                return {}
+            raise
 
     @speaks_mlflow
     def tag_run(self, run_id: str, tags: Mapping[str, Any]) -> None:

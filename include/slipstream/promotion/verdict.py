@@ -17,10 +17,11 @@ from slipstream.promotion.registry import PREFIX, VERDICT, Registry
 if TYPE_CHECKING:
     from slipstream.definitions import Definitions, Model
     from slipstream.lake import Lake
+    from slipstream.promotion.gate import Evidence
     from slipstream.settings import Settings
 
 VerdictOutcome = Literal["accepted", "rejected", "undecided"]
-DOCUMENT = "verdict.json"
+DOCUMENT, REPORT, CARD = "verdict.json", "verdict.html", "card"
 
 
 @dataclass(frozen=True)
@@ -97,15 +98,23 @@ class Verdict:
         return cls(**{**plain, "gate": tuple(plain["gate"]), "decided_at": utc(plain["decided_at"])})
 
 
-def evaluate_gate(model: Model, comparison: Comparison, *, settings: Settings, record: bool = True) -> Verdict:
+def evaluate_gate(
+    model: Model,
+    comparison: Comparison,
+    *,
+    settings: Settings,
+    record: bool = True,
+    definitions: Definitions | None = None,
+) -> Verdict:
     """Run every check of the model's gate on the compared rows; a comparison with a problem is undecided.
 
-    With ``record``, the document goes to the challenger's run and its outcome to the version's tags; doing so again
-    replaces both.
+    With ``record``, the document, its report and the version's card go to the challenger's run and its outcome to the
+    version's tags; doing so again replaces them. With definitions, the card describes the features.
     """
     from slipstream.provenance import code_version
 
     checks: list[CheckResult] = []
+    evidence: Evidence | None = None
     if comparison.problem is None:
         evidence = comparison.evidence(model, settings=settings)
         checks = [run_check(each, evidence) for each in model.gate]
@@ -124,7 +133,7 @@ def evaluate_gate(model: Model, comparison: Comparison, *, settings: Settings, r
         decided_at=datetime.now(UTC),
     )
     if record:
-        record_verdict(verdict, settings=settings)
+        record_verdict(verdict, model, evidence, settings=settings, definitions=definitions)
     return verdict
 
 
@@ -139,11 +148,25 @@ def decide(
 ) -> Verdict:
     """Compare and ask the gate, in a row; see ``compare``. ``settle`` then writes the verdict to the ledger."""
     found = compare(model, definitions=definitions, lake=lake, settings=settings, challenger=challenger, as_of=as_of)
-    return evaluate_gate(model, found, settings=settings)
+    return evaluate_gate(model, found, settings=settings, definitions=definitions)
 
 
-def record_verdict(verdict: Verdict, *, settings: Settings) -> None:
-    """Log the document to the challenger's run and tag the version; nothing for a version that is champion already."""
+def record_verdict(
+    verdict: Verdict,
+    model: Model,
+    evidence: Evidence | None,
+    *,
+    settings: Settings,
+    definitions: Definitions | None = None,
+) -> None:
+    """Log the document to the challenger's run, tag the version, and log report and model card beside the document.
+
+    Nothing for a version that is champion already.
+    """
+    from slipstream.promotion.card import card
+    from slipstream.promotion.pages import to_html, to_markdown
+    from slipstream.promotion.report import verdict_page
+
     if verdict.challenger == verdict.champion:
         return
     registry = Registry.from_settings(settings)
@@ -151,6 +174,11 @@ def record_verdict(verdict: Verdict, *, settings: Settings) -> None:
     registry.log_document(verdict.comparison.run_id, {DOCUMENT: text, f"verdicts/{verdict.digest[:16]}.json": text})
     for name, value in ((VERDICT, verdict.outcome), (f"{PREFIX}verdict_digest", verdict.digest)):
         registry.set_version_tag(verdict.model, verdict.challenger, name, value)
+    details = registry.details(verdict.model, verdict.challenger)
+    title, sections = card(verdict, model, details, evidence, definitions=definitions)
+    pages = {REPORT: verdict_page(verdict, model, evidence)}
+    pages |= {f"{CARD}.md": to_markdown(title, sections), f"{CARD}.html": to_html(title, sections)}
+    registry.log_document(verdict.comparison.run_id, pages)
 
 
 def _reason(outcome: VerdictOutcome, checks: list[CheckResult]) -> str:

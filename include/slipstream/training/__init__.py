@@ -15,24 +15,28 @@ if TYPE_CHECKING:
     from slipstream.training.dataset import TrainingSet, build_training_set, training_key
     from slipstream.training.estimator import build_estimator, load_build
     from slipstream.training.fitting import Candidate, fit_candidate
+    from slipstream.training.replay import Replay, replay_version
 
 _HOMES = {
     "challenger": ("Registered", "register_challenger", "train"),
     "dataset": ("TrainingSet", "build_training_set", "training_key"),
     "estimator": ("build_estimator", "load_build"),
     "fitting": ("Candidate", "fit_candidate"),
+    "replay": ("Replay", "replay_version"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Candidate",
     "Registered",
+    "Replay",
     "TrainingSet",
     "build_estimator",
     "build_training_set",
     "fit_candidate",
     "load_build",
     "register_challenger",
+    "replay_version",
     "train",
     "training_key",
 ]

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import FatalError
-from slipstream.promotion.registry import CHALLENGER, PREFIX, REFERENCE, Registry
+from slipstream.promotion.registry import CHALLENGER, DEFINITION, PREFIX, REFERENCE, Registry
 from slipstream.promotion.tracking import set_tags, speaks_mlflow
 from slipstream.provenance import pip_requirements
 from slipstream.training.artifacts import find_logged_model, is_ready, log_estimator, reference_sample
-from slipstream.training.dataset import build_training_set, read_parts
+from slipstream.training.dataset import build_training_set, read_parts, together
 from slipstream.training.fitting import Candidate, candidate_params, fit, fit_candidate
 from slipstream.training.runs import log_numbers, training_tags
 
@@ -120,7 +120,7 @@ def _fit_and_log(
     params = candidate_params(model, best.index)
     honest = fit(model, params, train)
     _log_validation(registry, model, honest, validation, training_set.run_id)
-    whole = _together(train, validation, kinds)
+    whole = together(train, validation, kinds)
     final = fit(model, params, whole) if model.training.refit else honest
     fitted_on = whole if model.training.refit else train
     client = registry.client
@@ -139,14 +139,6 @@ def _fit_and_log(
         kinds=kinds,
         requirements=pip_requirements(),
     )
-
-
-def _together(train: Part, validation: Part, kinds: Mapping[str, str]) -> Part:
-    import pyarrow as pa
-
-    from slipstream.training.dataset import part
-
-    return part(pa.concat_tables([train.rows, validation.rows]), kinds)
 
 
 def baseline(model: Model, rows: Part) -> float:
@@ -169,6 +161,7 @@ def _log_validation(registry: Registry, model: Model, estimator: Any, rows: Part
         sample.parent.mkdir()
         draw(model.task, rows.label, score, curves)
         pq.write_table(reference_sample(rows.rows, score, model=model), sample)
+        (Path(folder) / DEFINITION).write_text(json.dumps(model.as_record(), indent=2), encoding="utf-8")
         registry.client.log_artifacts(run_id, folder)
 
 

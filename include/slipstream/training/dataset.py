@@ -124,7 +124,7 @@ def stage(
         validation_start=boundary,
         train_end=span.end,
         rows=rows.num_rows,
-        validation_rows=_count_from(rows, boundary),
+        validation_rows=count_from(rows, boundary),
         versions=dict(found.versions),
         digest=found.digest,
         run_id="",
@@ -206,7 +206,8 @@ def validation_start(rows: pa.Table, end: datetime, share: float) -> datetime:
     return utc(first)
 
 
-def _count_from(rows: pa.Table, boundary: datetime) -> int:
+def count_from(rows: pa.Table, boundary: datetime) -> int:
+    """Return how many rows have a prediction_time at or after ``boundary``."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -217,12 +218,24 @@ def _count_from(rows: pa.Table, boundary: datetime) -> int:
 def read_parts(model: Model, training_set: TrainingSet, *, settings: Settings) -> tuple[Part, Part, dict[str, str]]:
     """Return the training part, the validation part and the kinds of the features, from the staged rows."""
     from slipstream.lake.scratch import Scratch
-    from slipstream.promotion.frames import feature_kinds
 
     rows = Scratch(settings).read(training_set.path)
+    return split(model, rows, training_set.rows - training_set.validation_rows)
+
+
+def split(model: Model, rows: pa.Table, cut: int) -> tuple[Part, Part, dict[str, str]]:
+    """Return ordered rows before and from number ``cut`` on as parts, and the kinds of the features."""
+    from slipstream.promotion.frames import feature_kinds
+
     kinds = feature_kinds(rows.schema, model.feature_columns)
-    cut = training_set.rows - training_set.validation_rows
     return part(rows.slice(0, cut), kinds), part(rows.slice(cut), kinds), kinds
+
+
+def together(train: Part, validation: Part, kinds: Mapping[str, str]) -> Part:
+    """Return both parts as one, in their order."""
+    import pyarrow as pa
+
+    return part(pa.concat_tables([train.rows, validation.rows]), kinds)
 
 
 def part(rows: pa.Table, kinds: Mapping[str, str]) -> Part:

@@ -1,0 +1,198 @@
+"""The model card of a version, after Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019).
+
+Nine headings, as there; a heading about which nobody has said anything says so, for silence is no clearance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slipstream.definitions.base import spell_duration
+from slipstream.intervals import iso
+from slipstream.metrics import row_losses, summary
+from slipstream.promotion.pages import Section, facts, numbers_of
+from slipstream.promotion.report import pictures
+from slipstream.promotion.resampling import MIN_BLOCKS, mean_difference
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from slipstream.definitions import Definitions, Model
+    from slipstream.promotion.gate import Evidence
+    from slipstream.promotion.registry import VersionDetails
+    from slipstream.promotion.verdict import Verdict
+
+_DAY, _ALPHA, _RESAMPLES = timedelta(days=1), 0.05, 2_000
+_GROUPS = ("slices", "fairness")  # checks that look at groups of rows
+_UNSAID = "Nobody has said anything about this in the model's definition. Ask its owner before you rely on it."
+
+
+def card(
+    verdict: Verdict,
+    model: Model,
+    details: VersionDetails,
+    evidence: Evidence | None,
+    *,
+    definitions: Definitions | None = None,
+) -> tuple[str, list[Section]]:
+    """Return title and sections of the card of the verdict's challenger; descriptions of features want definitions."""
+    groups = [each for each in verdict.checks if each.name in _GROUPS]
+    sections = [
+        _about(model, details),
+        _intended_use(model),
+        Section("Factors", text=[each.sentence for each in groups] or [f"No check of groups of rows. {_UNSAID}"]),
+        _metrics(model, evidence, verdict),
+        _evaluation_data(verdict),
+        _training_data(model, details),
+        _features(model, definitions),
+        *_analyses(verdict, model, evidence),
+        _ethics(groups=[each.name for each in groups]),
+        _caveats(model, verdict),
+        _decision(verdict),
+        _lineage(details),
+    ]
+    return f"{model.name} version {details.version}", sections
+
+
+def _about(model: Model, details: VersionDetails) -> Section:
+    about = {
+        "model": model.name,
+        "version": details.version,
+        "owner": model.owner,
+        "task": model.task.replace("_", " "),
+        "parameters": dict(details.params),
+        "seed": details.seed,
+        "registered": details.created_at,
+        "code": details.code_version,
+    }
+    return Section("Model details", rows=facts(about))
+
+
+def _intended_use(model: Model) -> Section:
+    what = f"One prediction for each {', '.join(model.key)} at its prediction_time."
+    return Section("Intended use", text=[model.purpose, what, "It was evaluated for nothing else than this."])
+
+
+def _metrics(model: Model, evidence: Evidence | None, verdict: Verdict) -> Section:
+    if evidence is None:
+        return Section("Metrics", text=[f"None could be measured: {verdict.reason}"])
+    scores = {"challenger": evidence.challenger}
+    if evidence.champion is not None:
+        scores["champion"] = evidence.champion
+    measured = {name: summary(model.task, evidence.label, score) for name, score in scores.items()}
+    rows: list[dict[str, Any]] = [
+        {"metric": metric, **{name: found[metric] for name, found in measured.items()}}
+        for metric in measured["challenger"]
+    ]
+    text = ["On rows that neither version was trained on.", *_interval(model, evidence)]
+    return Section("Metrics", text=text, rows=rows)
+
+
+def _interval(model: Model, evidence: Evidence) -> list[str]:
+    """Say between which bounds the mean loss lies, days taken as blocks."""
+    blocks: NDArray[np.int64] = evidence.blocks(_DAY)
+    if len(np.unique(blocks)) < MIN_BLOCKS:
+        return [f"The rows are of fewer than {MIN_BLOCKS} days: too few for an interval."]
+    loss = row_losses(model.default_loss, evidence.label, evidence.challenger)
+    found = mean_difference(loss, blocks, alpha=_ALPHA, resamples=_RESAMPLES, seed=evidence.seed("card"))
+    return [
+        f"Mean {model.default_loss} {found.mean:.4f}, with {1 - 2 * _ALPHA:.0%} confidence between {found.lower:.4f} "
+        f"and {found.upper:.4f} ({found.rows} rows in {found.blocks} days, days resampled as blocks)."
+    ]
+
+
+def _evaluation_data(verdict: Verdict) -> Section:
+    found = verdict.comparison
+    about = {
+        "rows": found.rows,
+        "prediction_time_from": found.start,
+        "to": found.end,
+        "labels_known_at": found.as_of,
+        "digest": found.digest,
+        "tables_and_versions": dict(sorted(found.versions.items())),
+    }
+    why = "The newest rows whose labels are known: what the model meets next is most like these."
+    return Section("Evaluation data", text=[why], rows=facts(about))
+
+
+def _training_data(model: Model, details: VersionDetails) -> Section:
+    about = {
+        "prediction_time_from": details.train_start,
+        "to": details.train_end,
+        "labels_known_at": details.as_of,
+        "a_label_is_mature_after": spell_duration(model.label.maturity),
+        "mean_of_the_labels" if model.task == "binary_classification" else "median_of_the_labels": details.baseline,
+        "digest": details.training_set_digest,
+        "tables_and_versions": dict(sorted(details.versions.items())),
+    }
+    return Section("Training data", rows=facts(about))
+
+
+def _features(model: Model, definitions: Definitions | None) -> Section:
+    rows = []
+    for feature in model.features:
+        name, _, column = feature.partition(":")
+        view = definitions.views.get(name) if definitions else None
+        found = view.features.get(column) if view else None
+        rows.append(
+            {
+                "view": name,
+                "feature": column,
+                "type": found.type if found else None,
+                "description": found.description if found else None,
+                "owner": view.owner if view else None,
+            }
+        )
+    return Section("Features", rows=rows)
+
+
+def _analyses(verdict: Verdict, model: Model, evidence: Evidence | None) -> list[Section]:
+    checks = [{"check": each.name, "outcome": each.outcome, "finding": each.sentence} for each in verdict.checks]
+    numbers = (part for each in verdict.checks if each.name in _GROUPS for part in numbers_of(each.name, each.numbers))
+    return [Section("Quantitative analyses", rows=checks), *numbers, *pictures(verdict, model, evidence)]
+
+
+def _ethics(*, groups: list[str]) -> Section:
+    if "fairness" in groups:
+        return Section("Ethical considerations", text=["The fairness check above compares groups. It sees no others."])
+    return Section("Ethical considerations", text=[f"No check compares groups of people. {_UNSAID}"])
+
+
+def _caveats(model: Model, verdict: Verdict) -> Section:
+    found = verdict.comparison
+    return Section(
+        "Caveats and recommendations",
+        text=[
+            f"The numbers hold for rows like those from {iso(found.start)} to {iso(found.end)}. A season, a place or a "
+            f"group that is not among them was not tested.",
+            f"Monitoring compares each day with the version's reference sample; a label is known only after "
+            f"{spell_duration(model.label.maturity)}, so a loss of quality shows that much later.",
+        ],
+    )
+
+
+def _decision(verdict: Verdict) -> Section:
+    about: Mapping[str, Any] = {
+        "outcome": verdict.outcome,
+        "against_champion": verdict.champion or "none",
+        "decided_at": verdict.decided_at,
+        "digest_of_the_verdict": verdict.digest,
+    }
+    who = f"Who approved, and what followed, stands in the ledger: slipstream ledger {verdict.model}"
+    return Section("Verdict", text=[verdict.reason, who], rows=facts(about))
+
+
+def _lineage(details: VersionDetails) -> Section:
+    about = {
+        "run": details.run_id,
+        "definition": details.definition_digest,
+        "training_part_of_it": details.training_digest,
+        "code": details.code_version,
+        "lock": details.lock_digest or None,
+    }
+    more = f"The whole tree: slipstream lineage {details.model}@{details.version}. To make it again: slipstream replay."
+    return Section("Lineage", text=[more], rows=facts(about))
