@@ -5,7 +5,7 @@
 """
 
 from slipstream.definitions.base import Definition
-from slipstream.definitions.gate import BaselineCheck, GateCheck, MetricGainCheck
+from slipstream.definitions.gate import BaselineCheck, CalibrationCheck, GateCheck, MetricGainCheck
 from slipstream.definitions.loading import Definitions, get_definitions, load_definitions, read_definitions
 from slipstream.definitions.model import Model
 from slipstream.definitions.problem import Problem
@@ -15,6 +15,7 @@ from slipstream.definitions.view import Feature, Input, View
 
 __all__ = [
     "BaselineCheck",
+    "CalibrationCheck",
     "Column",
     "Definition",
     "Definitions",

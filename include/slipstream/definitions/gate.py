@@ -41,4 +41,22 @@ class MetricGainCheck(Strict):
         return self
 
 
-GateCheck = Annotated[BaselineCheck | MetricGainCheck, Field(discriminator="check")]
+class CalibrationCheck(Strict):
+    """The challenger's scores mean what they say: predicted against observed, by equally filled bins of the score."""
+
+    check: Literal["calibration"]
+    limit: float | None = Field(
+        default=None,
+        gt=0,
+        description="Of the calibration error, in probability (default 0.05); of a regression's bias, in standard "
+        "deviations of the labels (default 0.15). What chance alone gives is allowed on top.",
+    )
+    margin: float = Field(default=0.02, ge=0, description="How much worse than the champion's is still fine.")
+    bins: int = Field(default=10, ge=2, le=100)
+    block: Duration = duration("1d")
+
+
+GateCheck = Annotated[
+    BaselineCheck | MetricGainCheck | CalibrationCheck,
+    Field(discriminator="check"),
+]
