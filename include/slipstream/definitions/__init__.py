@@ -5,7 +5,7 @@
 """
 
 from slipstream.definitions.base import Definition
-from slipstream.definitions.gate import BaselineCheck, CalibrationCheck, GateCheck, MetricGainCheck
+from slipstream.definitions.gate import BaselineCheck, CalibrationCheck, GateCheck, MetricGainCheck, SlicesCheck
 from slipstream.definitions.loading import Definitions, get_definitions, load_definitions, read_definitions
 from slipstream.definitions.model import Model
 from slipstream.definitions.problem import Problem
@@ -26,6 +26,7 @@ __all__ = [
     "MetricGainCheck",
     "Model",
     "Problem",
+    "SlicesCheck",
     "Source",
     "View",
     "get_definitions",

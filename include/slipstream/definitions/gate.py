@@ -56,7 +56,28 @@ class CalibrationCheck(Strict):
     block: Duration = duration("1d")
 
 
+class _ByColumn(Strict):
+    """What checks of groups of rows have in common."""
+
+    columns: tuple[str, ...] = Field(
+        min_length=1, description="Columns that make the groups: view:feature, or a column of the population."
+    )
+    buckets: int = Field(default=4, ge=2, le=100, description="A number with more values is cut at so many quantiles.")
+    min_rows: int = Field(default=200, ge=2, description="A group with fewer rows is not judged.")
+
+
+class SlicesCheck(_ByColumn):
+    """No group of rows is worse off than under the champion, corrected for the number of groups."""
+
+    check: Literal["slices"]
+    metric: Loss | None = Field(default=None, description="Per-row loss. Default: log_loss, or absolute_error.")
+    margin: float = Field(default=0.0, ge=0, description="How much worse a group may be, in the loss.")
+    alpha: float = Field(default=0.05, gt=0, lt=0.5, description="Chance of a false alarm in any group.")
+    resamples: int = Field(default=10_000, ge=200)
+    block: Duration = duration("1d")
+
+
 GateCheck = Annotated[
-    BaselineCheck | MetricGainCheck | CalibrationCheck,
+    BaselineCheck | MetricGainCheck | CalibrationCheck | SlicesCheck,
     Field(discriminator="check"),
 ]
