@@ -5,7 +5,14 @@
 """
 
 from slipstream.definitions.base import Definition
-from slipstream.definitions.gate import BaselineCheck, CalibrationCheck, GateCheck, MetricGainCheck, SlicesCheck
+from slipstream.definitions.gate import (
+    BaselineCheck,
+    CalibrationCheck,
+    GateCheck,
+    MetricGainCheck,
+    SlicesCheck,
+    StabilityCheck,
+)
 from slipstream.definitions.loading import Definitions, get_definitions, load_definitions, read_definitions
 from slipstream.definitions.model import Model
 from slipstream.definitions.problem import Problem
@@ -28,6 +35,7 @@ __all__ = [
     "Problem",
     "SlicesCheck",
     "Source",
+    "StabilityCheck",
     "View",
     "get_definitions",
     "load_definitions",

@@ -77,7 +77,21 @@ class SlicesCheck(_ByColumn):
     block: Duration = duration("1d")
 
 
+class StabilityCheck(Strict):
+    """Scores and decisions do not change too much for those who read them."""
+
+    check: Literal["stability"]
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="A score from here on is a yes.")
+    max_flips: float = Field(default=0.1, ge=0, le=1, description="Share of decisions that may change.")
+    max_shift: float | None = Field(
+        default=None,
+        ge=0,
+        description="Of the mean absolute change: in probability (default 0.1), or in standard deviations of a "
+        "regression's labels (default 0.5).",
+    )
+
+
 GateCheck = Annotated[
-    BaselineCheck | MetricGainCheck | CalibrationCheck | SlicesCheck,
+    BaselineCheck | MetricGainCheck | CalibrationCheck | SlicesCheck | StabilityCheck,
     Field(discriminator="check"),
 ]

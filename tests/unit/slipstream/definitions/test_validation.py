@@ -59,6 +59,7 @@ MISSPELT = [
     (M, "{check: baseline}", "{check: calibration, limt: 0.1}", "gate.0.limt", "limit"),
     (M, "{check: baseline}", "{check: slices, column: [levels:value]}", "gate.0.column", "columns"),
     (M, "{check: baseline}", "{check: slices, columns: [sensor], margn: 1}", "gate.0.margn", "margin"),
+    (M, "{check: baseline}", "{check: stability, max_flip: 0.1}", "gate.0.max_flip", "max_flips"),
     (M, "required", "requiredd", "approval.requiredd", "required"),
     (M, "{at: end}", "{att: end}", "scoring.att", "at"),
     (M, "monitoring: {window", "monitoring: {windw", "monitoring.windw", "window"),
