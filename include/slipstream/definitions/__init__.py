@@ -12,6 +12,7 @@ from slipstream.definitions.gate import (
     MetricGainCheck,
     SlicesCheck,
     StabilityCheck,
+    ValueCheck,
 )
 from slipstream.definitions.loading import Definitions, get_definitions, load_definitions, read_definitions
 from slipstream.definitions.model import Model
@@ -36,6 +37,7 @@ __all__ = [
     "SlicesCheck",
     "Source",
     "StabilityCheck",
+    "ValueCheck",
     "View",
     "get_definitions",
     "load_definitions",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -91,7 +92,35 @@ class StabilityCheck(Strict):
     )
 
 
+class ValueCheck(Strict):
+    """Decisions by the challenger are worth more a day than by the champion."""
+
+    check: Literal["value"]
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="A score from here on is a yes.")
+    true_positive: float = Field(default=0.0, description="What a yes that was right is worth; a cost is negative.")
+    false_positive: float = Field(default=0.0, description="What a yes that was wrong is worth.")
+    true_negative: float = Field(default=0.0, description="What a no that was right is worth.")
+    false_negative: float = Field(default=0.0, description="What a no that was wrong is worth.")
+    unit: str = Field(default="units", min_length=1, description="Of the values, such as EUR; for people to read.")
+    min_gain: float = Field(default=0.0, description="The gain's lower bound must exceed it, in units a day.")
+    alpha: float = Field(default=0.05, gt=0, lt=0.5, description="One-sided level of the test.")
+    resamples: int = Field(default=10_000, ge=200)
+    block: Duration = duration("1d")
+
+    @model_validator(mode="after")
+    def _a_decision_makes_a_difference(self) -> ValueCheck:
+        if self.true_positive == self.false_negative and self.false_positive == self.true_negative:
+            message = (
+                "Each decision is worth the same whether it is yes or no, so no version can gain anything. Say what "
+                "true_positive, false_positive, true_negative and false_negative are worth."
+            )
+            raise_faults([Fault(("true_positive",), message)])
+        if self.block <= timedelta(0):
+            raise_faults([Fault(("block",), "Wanted more than 0.")])
+        return self
+
+
 GateCheck = Annotated[
-    BaselineCheck | MetricGainCheck | CalibrationCheck | SlicesCheck | StabilityCheck,
+    BaselineCheck | MetricGainCheck | CalibrationCheck | SlicesCheck | StabilityCheck | ValueCheck,
     Field(discriminator="check"),
 ]

@@ -22,6 +22,7 @@ LOSSES: Mapping[str, tuple[str, ...]] = {
     "binary_classification": ("log_loss", "brier"),
     "regression": ("absolute_error", "squared_error"),
 }
+TASKS: Mapping[str, tuple[str, ...]] = {"value": ("binary_classification",)}  # of checks that are not for every task
 
 
 def _time_range_faults(data: Mapping[Any, Any]) -> Iterator[Fault]:
@@ -109,6 +110,10 @@ def _metric_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
     if not isinstance(task, str) or task not in LOSSES or not isinstance(gate, list | tuple):
         return
     for position, check in enumerate(gate):
+        name = _mapping(check).get("check")
+        if task not in TASKS.get(str(name), LOSSES):
+            message = f"The check {name!r} is for {', '.join(TASKS[str(name)])}; the model's task is {task}. Remove it."
+            yield Fault(("gate", str(position), "check"), message)
         metric = _mapping(check).get("metric")
         if metric in every and metric not in LOSSES[task]:
             path = ("gate", str(position), "metric")

@@ -81,6 +81,21 @@ def test_a_misspelt_key_is_one_problem_with_the_key_that_was_meant(
     assert str(problem.found) in text.splitlines()[problem.line - 1]
 
 
+DECISIONS = [
+    ("{check: value, true_positve: 1}", "true_positve", "true_positive"),
+    ("{check: value}", "true_positive", None),
+]
+
+
+@pytest.mark.parametrize(("check", "found", "nearest"), DECISIONS)
+def test_what_is_wrong_with_a_check_of_decisions_is_one_problem(
+    root: Path, edit: Any, check: str, found: str, nearest: str | None
+) -> None:
+    edit(M, ("{check: baseline}", check), ("absolute_error", "log_loss"), ("regression", "binary_classification"))
+    (problem,) = problems(root)
+    assert (problem.path, problem.nearest) == (f"gate.0.{found}", nearest)
+
+
 def test_a_key_of_another_connector_is_not_among_those_that_are_allowed(root: Path, edit: Any) -> None:
     edit(S, ("  format: csv", "  format: csv\n  query: SELECT 1"))
     (problem,) = problems(root)
@@ -130,6 +145,7 @@ def test_a_wrong_name_is_one_problem_with_the_names_that_are_allowed(
 
 
 REFUSED = [
+    (M, "check: baseline", "check: value, true_positive: 1", "gate.0.check", "is for binary_classification"),
     (S, "start: 2013-01-01", "start: 2013-02-30", "start", "2013-02-30"),
     (S, '"0 0 * * *"', '"0 0 * *"', "schedule", "five fields"),
     (S, "timezone: UTC", "timezone: Mars/Phobos", "columns.read_at.timezone", "IANA"),
