@@ -120,7 +120,36 @@ class ValueCheck(Strict):
         return self
 
 
+class FairnessCheck(_ByColumn):
+    """Groups are chosen alike, and are no worse off than under the champion."""
+
+    check: Literal["fairness"]
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="A score from here on is a yes.")
+    min_ratio: float | None = Field(
+        default=0.8, gt=0, le=1, description="Least over largest share of yes among the groups; null: not judged."
+    )
+    max_difference: float | None = Field(
+        default=0.1, ge=0, le=1, description="Equalised odds difference among the groups; null: not judged."
+    )
+    margin: float = Field(default=0.05, ge=0, description="How much worse than the champion's either may be.")
+
+
+class SchemaCheck(Strict):
+    """Features have the names and types that both versions were trained on, and none of them is the answer itself."""
+
+    check: Literal["schema"]
+    max_auc: float = Field(default=0.99, gt=0.5, le=1, description="Of one feature alone; classification.")
+    max_correlation: float = Field(default=0.999, gt=0, le=1, description="Of one feature with the label; regression.")
+
+
 GateCheck = Annotated[
-    BaselineCheck | MetricGainCheck | CalibrationCheck | SlicesCheck | StabilityCheck | ValueCheck,
+    BaselineCheck
+    | MetricGainCheck
+    | CalibrationCheck
+    | SlicesCheck
+    | StabilityCheck
+    | ValueCheck
+    | FairnessCheck
+    | SchemaCheck,
     Field(discriminator="check"),
 ]

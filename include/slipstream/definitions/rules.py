@@ -22,7 +22,10 @@ LOSSES: Mapping[str, tuple[str, ...]] = {
     "binary_classification": ("log_loss", "brier"),
     "regression": ("absolute_error", "squared_error"),
 }
-TASKS: Mapping[str, tuple[str, ...]] = {"value": ("binary_classification",)}  # of checks that are not for every task
+TASKS: Mapping[str, tuple[str, ...]] = {  # of checks that are not for every task
+    "fairness": ("binary_classification",),
+    "value": ("binary_classification",),
+}
 
 
 def _time_range_faults(data: Mapping[Any, Any]) -> Iterator[Fault]:

@@ -60,6 +60,7 @@ MISSPELT = [
     (M, "{check: baseline}", "{check: slices, column: [levels:value]}", "gate.0.column", "columns"),
     (M, "{check: baseline}", "{check: slices, columns: [sensor], margn: 1}", "gate.0.margn", "margin"),
     (M, "{check: baseline}", "{check: stability, max_flip: 0.1}", "gate.0.max_flip", "max_flips"),
+    (M, "{check: baseline}", "{check: schema, max_corelation: 0.9}", "gate.0.max_corelation", "max_correlation"),
     (M, "required", "requiredd", "approval.requiredd", "required"),
     (M, "{at: end}", "{att: end}", "scoring.att", "at"),
     (M, "monitoring: {window", "monitoring: {windw", "monitoring.windw", "window"),
@@ -84,6 +85,7 @@ def test_a_misspelt_key_is_one_problem_with_the_key_that_was_meant(
 DECISIONS = [
     ("{check: value, true_positve: 1}", "true_positve", "true_positive"),
     ("{check: value}", "true_positive", None),
+    ("{check: fairness, columns: [sensor], min_ration: 0.7}", "min_ration", "min_ratio"),
 ]
 
 
