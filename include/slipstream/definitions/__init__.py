@@ -7,6 +7,7 @@
 from slipstream.definitions.base import Definition
 from slipstream.definitions.gate import (
     BaselineCheck,
+    BudgetCheck,
     CalibrationCheck,
     FairnessCheck,
     GateCheck,
@@ -25,6 +26,7 @@ from slipstream.definitions.view import Feature, Input, View
 
 __all__ = [
     "BaselineCheck",
+    "BudgetCheck",
     "CalibrationCheck",
     "Column",
     "Definition",

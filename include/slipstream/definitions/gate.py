@@ -142,6 +142,17 @@ class SchemaCheck(Strict):
     max_correlation: float = Field(default=0.999, gt=0, le=1, description="Of one feature with the label; regression.")
 
 
+class BudgetCheck(Strict):
+    """Scoring does not become much slower, nor the model much larger, than the champion's."""
+
+    check: Literal["budget"]
+    max_time_ratio: float = Field(default=3.0, gt=0, description="Scoring time over the champion's.")
+    max_size_ratio: float = Field(default=5.0, gt=0, description="Size of the model's file over the champion's.")
+    max_seconds: float | None = Field(default=None, gt=0, description="To score 1,000 rows; none: no limit.")
+    max_megabytes: float | None = Field(default=None, gt=0, description="Of the model's file; none: no limit.")
+    repeats: int = Field(default=7, ge=1, le=100, description="The median of so many runs counts.")
+
+
 GateCheck = Annotated[
     BaselineCheck
     | MetricGainCheck
@@ -150,6 +161,7 @@ GateCheck = Annotated[
     | StabilityCheck
     | ValueCheck
     | FairnessCheck
-    | SchemaCheck,
+    | SchemaCheck
+    | BudgetCheck,
     Field(discriminator="check"),
 ]

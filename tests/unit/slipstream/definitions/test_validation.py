@@ -61,6 +61,7 @@ MISSPELT = [
     (M, "{check: baseline}", "{check: slices, columns: [sensor], margn: 1}", "gate.0.margn", "margin"),
     (M, "{check: baseline}", "{check: stability, max_flip: 0.1}", "gate.0.max_flip", "max_flips"),
     (M, "{check: baseline}", "{check: schema, max_corelation: 0.9}", "gate.0.max_corelation", "max_correlation"),
+    (M, "{check: baseline}", "{check: budget, max_second: 1}", "gate.0.max_second", "max_seconds"),
     (M, "required", "requiredd", "approval.requiredd", "required"),
     (M, "{at: end}", "{att: end}", "scoring.att", "at"),
     (M, "monitoring: {window", "monitoring: {windw", "monitoring.windw", "window"),
