@@ -146,6 +146,7 @@ class Outputs:
             wanted: dict[tuple[str, ...], Iterable[str]] = {
                 ("key",): model.key,
                 ("population", "sql"): ("prediction_time",),
+                **_gate_columns(model),
             }
             self._require(model, model.population.sql, population.schema, wanted)
             self._check_entities(model, population)
@@ -205,3 +206,9 @@ class Outputs:
                         f"{spelled(theirs)}. They must be of one type to be joined."
                     )
                     self.findings.add(model, ("key", str(position)), message, found=spelled(ours))
+
+
+def _gate_columns(model: Model) -> dict[tuple[str, ...], Iterable[str]]:
+    """Return the columns that the model's gate wants of the population, by their place in model.yaml."""
+    named = {("gate", str(place), "columns"): getattr(check, "columns", ()) for place, check in enumerate(model.gate)}
+    return {path: [name for name in names if ":" not in name] for path, names in named.items()}

@@ -5,7 +5,18 @@
 """
 
 from slipstream.definitions.base import Definition
-from slipstream.definitions.gate import BaselineCheck, GateCheck, MetricGainCheck
+from slipstream.definitions.gate import (
+    BaselineCheck,
+    BudgetCheck,
+    CalibrationCheck,
+    FairnessCheck,
+    GateCheck,
+    MetricGainCheck,
+    SchemaCheck,
+    SlicesCheck,
+    StabilityCheck,
+    ValueCheck,
+)
 from slipstream.definitions.loading import Definitions, get_definitions, load_definitions, read_definitions
 from slipstream.definitions.model import Model
 from slipstream.definitions.problem import Problem
@@ -15,17 +26,24 @@ from slipstream.definitions.view import Feature, Input, View
 
 __all__ = [
     "BaselineCheck",
+    "BudgetCheck",
+    "CalibrationCheck",
     "Column",
     "Definition",
     "Definitions",
     "Expectation",
+    "FairnessCheck",
     "Feature",
     "GateCheck",
     "Input",
     "MetricGainCheck",
     "Model",
     "Problem",
+    "SchemaCheck",
+    "SlicesCheck",
     "Source",
+    "StabilityCheck",
+    "ValueCheck",
     "View",
     "get_definitions",
     "load_definitions",

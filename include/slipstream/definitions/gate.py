@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -41,4 +42,126 @@ class MetricGainCheck(Strict):
         return self
 
 
-GateCheck = Annotated[BaselineCheck | MetricGainCheck, Field(discriminator="check")]
+class CalibrationCheck(Strict):
+    """The challenger's scores mean what they say: predicted against observed, by equally filled bins of the score."""
+
+    check: Literal["calibration"]
+    limit: float | None = Field(
+        default=None,
+        gt=0,
+        description="Of the calibration error, in probability (default 0.05); of a regression's bias, in standard "
+        "deviations of the labels (default 0.15). What chance alone gives is allowed on top.",
+    )
+    margin: float = Field(default=0.02, ge=0, description="How much worse than the champion's is still fine.")
+    bins: int = Field(default=10, ge=2, le=100)
+    block: Duration = duration("1d")
+
+
+class _ByColumn(Strict):
+    """What checks of groups of rows have in common."""
+
+    columns: tuple[str, ...] = Field(
+        min_length=1, description="Columns that make the groups: view:feature, or a column of the population."
+    )
+    buckets: int = Field(default=4, ge=2, le=100, description="A number with more values is cut at so many quantiles.")
+    min_rows: int = Field(default=200, ge=2, description="A group with fewer rows is not judged.")
+
+
+class SlicesCheck(_ByColumn):
+    """No group of rows is worse off than under the champion, corrected for the number of groups."""
+
+    check: Literal["slices"]
+    metric: Loss | None = Field(default=None, description="Per-row loss. Default: log_loss, or absolute_error.")
+    margin: float = Field(default=0.0, ge=0, description="How much worse a group may be, in the loss.")
+    alpha: float = Field(default=0.05, gt=0, lt=0.5, description="Chance of a false alarm in any group.")
+    resamples: int = Field(default=10_000, ge=200)
+    block: Duration = duration("1d")
+
+
+class StabilityCheck(Strict):
+    """Scores and decisions do not change too much for those who read them."""
+
+    check: Literal["stability"]
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="A score from here on is a yes.")
+    max_flips: float = Field(default=0.1, ge=0, le=1, description="Share of decisions that may change.")
+    max_shift: float | None = Field(
+        default=None,
+        ge=0,
+        description="Of the mean absolute change: in probability (default 0.1), or in standard deviations of a "
+        "regression's labels (default 0.5).",
+    )
+
+
+class ValueCheck(Strict):
+    """Decisions by the challenger are worth more a day than by the champion."""
+
+    check: Literal["value"]
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="A score from here on is a yes.")
+    true_positive: float = Field(default=0.0, description="What a yes that was right is worth; a cost is negative.")
+    false_positive: float = Field(default=0.0, description="What a yes that was wrong is worth.")
+    true_negative: float = Field(default=0.0, description="What a no that was right is worth.")
+    false_negative: float = Field(default=0.0, description="What a no that was wrong is worth.")
+    unit: str = Field(default="units", min_length=1, description="Of the values, such as EUR; for people to read.")
+    min_gain: float = Field(default=0.0, description="The gain's lower bound must exceed it, in units a day.")
+    alpha: float = Field(default=0.05, gt=0, lt=0.5, description="One-sided level of the test.")
+    resamples: int = Field(default=10_000, ge=200)
+    block: Duration = duration("1d")
+
+    @model_validator(mode="after")
+    def _a_decision_makes_a_difference(self) -> ValueCheck:
+        if self.true_positive == self.false_negative and self.false_positive == self.true_negative:
+            message = (
+                "Each decision is worth the same whether it is yes or no, so no version can gain anything. Say what "
+                "true_positive, false_positive, true_negative and false_negative are worth."
+            )
+            raise_faults([Fault(("true_positive",), message)])
+        if self.block <= timedelta(0):
+            raise_faults([Fault(("block",), "Wanted more than 0.")])
+        return self
+
+
+class FairnessCheck(_ByColumn):
+    """Groups are chosen alike, and are no worse off than under the champion."""
+
+    check: Literal["fairness"]
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="A score from here on is a yes.")
+    min_ratio: float | None = Field(
+        default=0.8, gt=0, le=1, description="Least over largest share of yes among the groups; null: not judged."
+    )
+    max_difference: float | None = Field(
+        default=0.1, ge=0, le=1, description="Equalised odds difference among the groups; null: not judged."
+    )
+    margin: float = Field(default=0.05, ge=0, description="How much worse than the champion's either may be.")
+
+
+class SchemaCheck(Strict):
+    """Features have the names and types that both versions were trained on, and none of them is the answer itself."""
+
+    check: Literal["schema"]
+    max_auc: float = Field(default=0.99, gt=0.5, le=1, description="Of one feature alone; classification.")
+    max_correlation: float = Field(default=0.999, gt=0, le=1, description="Of one feature with the label; regression.")
+
+
+class BudgetCheck(Strict):
+    """Scoring does not become much slower, nor the model much larger, than the champion's."""
+
+    check: Literal["budget"]
+    max_time_ratio: float = Field(default=3.0, gt=0, description="Scoring time over the champion's.")
+    max_size_ratio: float = Field(default=5.0, gt=0, description="Size of the model's file over the champion's.")
+    max_seconds: float | None = Field(default=None, gt=0, description="To score 1,000 rows; none: no limit.")
+    max_megabytes: float | None = Field(default=None, gt=0, description="Of the model's file; none: no limit.")
+    repeats: int = Field(default=7, ge=1, le=100, description="The median of so many runs counts.")
+
+
+GateCheck = Annotated[
+    BaselineCheck
+    | MetricGainCheck
+    | CalibrationCheck
+    | SlicesCheck
+    | StabilityCheck
+    | ValueCheck
+    | FairnessCheck
+    | SchemaCheck
+    | BudgetCheck,
+    Field(discriminator="check"),
+]

@@ -22,6 +22,10 @@ LOSSES: Mapping[str, tuple[str, ...]] = {
     "binary_classification": ("log_loss", "brier"),
     "regression": ("absolute_error", "squared_error"),
 }
+TASKS: Mapping[str, tuple[str, ...]] = {  # of checks that are not for every task
+    "fairness": ("binary_classification",),
+    "value": ("binary_classification",),
+}
 
 
 def _time_range_faults(data: Mapping[Any, Any]) -> Iterator[Fault]:
@@ -98,6 +102,7 @@ def model_faults(data: Any) -> Iterator[Fault]:
         if name in PREDICTION_COLUMNS:
             yield Fault(("key", str(position)), f"{name!r} is a column of every prediction; choose another name.", name)
     yield from _metric_faults(data)
+    yield from _gate_column_faults(data, features)
     yield from _window_faults(data)
 
 
@@ -108,11 +113,30 @@ def _metric_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
     if not isinstance(task, str) or task not in LOSSES or not isinstance(gate, list | tuple):
         return
     for position, check in enumerate(gate):
+        name = _mapping(check).get("check")
+        if task not in TASKS.get(str(name), LOSSES):
+            message = f"The check {name!r} is for {', '.join(TASKS[str(name)])}; the model's task is {task}. Remove it."
+            yield Fault(("gate", str(position), "check"), message)
         metric = _mapping(check).get("metric")
         if metric in every and metric not in LOSSES[task]:
             path = ("gate", str(position), "metric")
             message = f"Wanted a loss of {task}: {', '.join(LOSSES[task])}; found {metric!r}."
             yield Fault(path, message, metric, LOSSES[task])
+
+
+def _gate_column_faults(data: Mapping[str, Any], features: list[str]) -> Iterator[Fault]:
+    """Yield the columns of checks that no row has; the population's, which only its SQL knows, are not looked at."""
+    gate = data.get("gate")
+    for position, check in enumerate(gate if isinstance(gate, list | tuple) else ()):
+        names, path = _names(_mapping(check).get("columns")), ("gate", str(position), "columns")
+        yield from _twice(path, names)
+        for place, name in enumerate(names):
+            where, spelled = (*path, str(place)), name.replace("__", ":", 1)
+            if name == "label" or (":" in name and name not in features):
+                message = f"There is no feature {name!r} in the model; allowed are {', '.join(features)}."
+                yield Fault(where, message, name, tuple(features))
+            elif name not in features and spelled in features:
+                yield Fault(where, f"Spell it {spelled!r}, as in features; found {name!r}.", name, (spelled,))
 
 
 def _window_faults(data: Mapping[str, Any]) -> Iterator[Fault]:

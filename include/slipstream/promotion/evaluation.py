@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -68,7 +69,9 @@ class Comparison:
         from slipstream.lake.scratch import Scratch
         from slipstream.promotion.gate import Evidence
 
-        return Evidence(model, self, Scratch(settings).read(self.path))
+        registry = Registry.from_settings(settings)
+        rows = Scratch(settings).read(self.path)
+        return Evidence(model, self, rows, functools.partial(registry.load, model.name))
 
 
 def compare(

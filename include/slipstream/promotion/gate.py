@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from slipstream.definitions import BaselineCheck, MetricGainCheck, Model
     from slipstream.promotion.evaluation import Comparison
+    from slipstream.promotion.loading import LoadedModel
 
 Outcome = Literal["passed", "failed", "undecided", "not_applicable"]
 
@@ -47,12 +48,15 @@ class Evidence:
     """What every check is given: the same rows with the scores of both versions.
 
     Attributes:
-        rows: Key, prediction_time, features, ``label``, ``challenger`` and, with a champion, ``champion`` scores.
+        rows: Key, the population's columns, prediction_time, features, ``label``, ``challenger`` and, with a champion,
+            ``champion`` scores.
+        load: Gives a version by its number, ready to score; None where there is no registry to ask.
     """
 
     model: Model
     comparison: Comparison
     rows: pa.Table
+    load: Callable[[str], LoadedModel] | None = None
 
     @functools.cached_property
     def label(self) -> NDArray[np.float64]:
@@ -100,6 +104,8 @@ def register_check(name: str) -> Callable[[Check], Check]:
 
 def run_check(settings: Any, evidence: Evidence) -> CheckResult:
     """Return what the check that ``settings`` names finds in the evidence."""
+    import slipstream.promotion.checks  # noqa: F401 - importing registers them
+
     function = _CHECKS.get(settings.check)
     if function is None:
         message = (

@@ -61,6 +61,7 @@ class LoadedModel:
     task: str
     kinds: Mapping[str, str]
     estimator: Any = field(repr=False, compare=False)
+    size: int = 0  # of its file, in bytes
 
     @property
     def feature_columns(self) -> list[str]:
@@ -117,7 +118,12 @@ def load_folder(folder: Path, *, model: str, version: str) -> LoadedModel:
     estimator = skops.io.load(path, trusted=list(TRUSTED_TYPES))
     task = (document.get("metadata") or {}).get("slipstream.task", "")
     return LoadedModel(
-        model=model, version=version, task=task, kinds=_signature(document, model, version), estimator=estimator
+        model=model,
+        version=version,
+        task=task,
+        kinds=_signature(document, model, version),
+        estimator=estimator,
+        size=path.stat().st_size,
     )
 
 

@@ -135,6 +135,14 @@ def test_every_unknown_name_of_a_sql_file_is_told_at_its_line(root: Path) -> Non
     assert all(file == VIEW_SQL for file in {problem.file for problem in check(root).problems})
 
 
+def test_a_column_that_the_gate_wants_of_the_population_is_in_its_sql(root: Path, edit: Any) -> None:
+    edit(M, ("{check: baseline}", "{check: slices, columns: [levels:value, sensr]}"))
+    (problem,) = check(root).problems
+    assert (problem.path, problem.found, problem.nearest) == ("gate.0.columns", "sensr", "sensor")
+    edit(M, ("sensr]", "sensor]"))
+    assert check(root).problems == ()
+
+
 def test_a_view_may_read_a_view(root: Path) -> None:
     add_view(root, "smooth", "features/levels")
     assert check(root).problems == ()

@@ -56,6 +56,12 @@ MISSPELT = [
     (M, "{check: baseline}", "{checkx: baseline}", "gate.0.checkx", "check"),
     (M, "{check: baseline}", "{check: baseline, metrc: absolute_error}", "gate.0.metrc", "metric"),
     (M, "{check: metric_gain, metric", "{check: metric_gain, metrc", "gate.1.metrc", "metric"),
+    (M, "{check: baseline}", "{check: calibration, limt: 0.1}", "gate.0.limt", "limit"),
+    (M, "{check: baseline}", "{check: slices, column: [levels:value]}", "gate.0.column", "columns"),
+    (M, "{check: baseline}", "{check: slices, columns: [sensor], margn: 1}", "gate.0.margn", "margin"),
+    (M, "{check: baseline}", "{check: stability, max_flip: 0.1}", "gate.0.max_flip", "max_flips"),
+    (M, "{check: baseline}", "{check: schema, max_corelation: 0.9}", "gate.0.max_corelation", "max_correlation"),
+    (M, "{check: baseline}", "{check: budget, max_second: 1}", "gate.0.max_second", "max_seconds"),
     (M, "required", "requiredd", "approval.requiredd", "required"),
     (M, "{at: end}", "{att: end}", "scoring.att", "at"),
     (M, "monitoring: {window", "monitoring: {windw", "monitoring.windw", "window"),
@@ -75,6 +81,22 @@ def test_a_misspelt_key_is_one_problem_with_the_key_that_was_meant(
     assert path.split(".")[-1] == problem.found
     assert problem.line is not None
     assert str(problem.found) in text.splitlines()[problem.line - 1]
+
+
+DECISIONS = [
+    ("{check: value, true_positve: 1}", "true_positve", "true_positive"),
+    ("{check: value}", "true_positive", None),
+    ("{check: fairness, columns: [sensor], min_ration: 0.7}", "min_ration", "min_ratio"),
+]
+
+
+@pytest.mark.parametrize(("check", "found", "nearest"), DECISIONS)
+def test_what_is_wrong_with_a_check_of_decisions_is_one_problem(
+    root: Path, edit: Any, check: str, found: str, nearest: str | None
+) -> None:
+    edit(M, ("{check: baseline}", check), ("absolute_error", "log_loss"), ("regression", "binary_classification"))
+    (problem,) = problems(root)
+    assert (problem.path, problem.nearest) == (f"gate.0.{found}", nearest)
 
 
 def test_a_key_of_another_connector_is_not_among_those_that_are_allowed(root: Path, edit: Any) -> None:
@@ -99,6 +121,16 @@ WRONG = [
     (M, "check: baseline", "check: base_line", "gate.0.check", "base_line", "baseline"),
     (M, "metric: absolute_error", "metric: absolut_error", "gate.1.metric", "absolut_error", "absolute_error"),
     (M, "metric: absolute_error", "metric: log_loss", "gate.1.metric", "log_loss", None),
+    (M, "check: baseline", "check: slice, columns: [sensor]", "gate.0.check", "slice", "slices"),
+    (M, "check: baseline", "check: slices, columns: [levels:valu]", "gate.0.columns.0", "levels:valu", "levels:value"),
+    (
+        M,
+        "check: baseline",
+        "check: slices, columns: [levels__value]",
+        "gate.0.columns.0",
+        "levels__value",
+        "levels:value",
+    ),
     (M, "{at: end}", "{at: endd}", "scoring.at", "endd", "end"),
     (M, "[drift]", "[drfit]", "retraining.reasons.0", "drfit", "drift"),
 ]
@@ -116,6 +148,7 @@ def test_a_wrong_name_is_one_problem_with_the_names_that_are_allowed(
 
 
 REFUSED = [
+    (M, "check: baseline", "check: value, true_positive: 1", "gate.0.check", "is for binary_classification"),
     (S, "start: 2013-01-01", "start: 2013-02-30", "start", "2013-02-30"),
     (S, '"0 0 * * *"', '"0 0 * *"', "schedule", "five fields"),
     (S, "timezone: UTC", "timezone: Mars/Phobos", "columns.read_at.timezone", "IANA"),
