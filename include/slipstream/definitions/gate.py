@@ -5,12 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from slipstream.definitions.base import Duration, Strict
 from slipstream.definitions.problem import Fault, raise_faults
 from slipstream.intervals import duration
 
+
+def _above_zero(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        message = "Wanted more than 0."
+        raise ValueError(message)
+    return value
+
+
+Block = Annotated[Duration, AfterValidator(_above_zero)]
 Loss = Literal["log_loss", "brier", "absolute_error", "squared_error"]
 
 
@@ -32,7 +41,7 @@ class MetricGainCheck(Strict):
     margin: float = Field(default=0.0, ge=0, description="non_inferiority: the lower bound must exceed its negative.")
     alpha: float = Field(default=0.05, gt=0, lt=0.5, description="One-sided level of the test.")
     resamples: int = Field(default=10_000, ge=200)
-    block: Duration = duration("1d")
+    block: Block = duration("1d")
 
     @model_validator(mode="after")
     def _a_margin_is_for_non_inferiority(self) -> MetricGainCheck:
@@ -54,7 +63,7 @@ class CalibrationCheck(Strict):
     )
     margin: float = Field(default=0.02, ge=0, description="How much worse than the champion's is still fine.")
     bins: int = Field(default=10, ge=2, le=100)
-    block: Duration = duration("1d")
+    block: Block = duration("1d")
 
 
 class _ByColumn(Strict):
@@ -75,7 +84,7 @@ class SlicesCheck(_ByColumn):
     margin: float = Field(default=0.0, ge=0, description="How much worse a group may be, in the loss.")
     alpha: float = Field(default=0.05, gt=0, lt=0.5, description="Chance of a false alarm in any group.")
     resamples: int = Field(default=10_000, ge=200)
-    block: Duration = duration("1d")
+    block: Block = duration("1d")
 
 
 class StabilityCheck(Strict):
@@ -105,7 +114,7 @@ class ValueCheck(Strict):
     min_gain: float = Field(default=0.0, description="The gain's lower bound must exceed it, in units a day.")
     alpha: float = Field(default=0.05, gt=0, lt=0.5, description="One-sided level of the test.")
     resamples: int = Field(default=10_000, ge=200)
-    block: Duration = duration("1d")
+    block: Block = duration("1d")
 
     @model_validator(mode="after")
     def _a_decision_makes_a_difference(self) -> ValueCheck:
@@ -115,8 +124,6 @@ class ValueCheck(Strict):
                 "true_positive, false_positive, true_negative and false_negative are worth."
             )
             raise_faults([Fault(("true_positive",), message)])
-        if self.block <= timedelta(0):
-            raise_faults([Fault(("block",), "Wanted more than 0.")])
         return self
 
 
