@@ -116,9 +116,8 @@ def test_rows_that_are_gone_are_asked_for_again(promoted: tuple[Any, Model]) -> 
 
 def test_an_interval_without_anybody_is_complete(promoted: tuple[Any, Model], tmp_path: Path) -> None:
     shop, model = promoted
-    model.text(model.population.sql)
-    nobody = model.model_copy()
-    nobody._files["population.sql"] = model.text("population.sql") + " AND false"
+    nobody = model.model_copy()  # which shares its files' texts with every other copy
+    nobody._files = {**model._files, "population.sql": model.text("population.sql") + " AND false"}
     published = again(shop, nobody)
     assert published.rows == 0
     assert Lake.from_settings(shop.settings).table(model.table).complete(TODAY)
