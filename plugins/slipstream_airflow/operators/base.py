@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, BaseOperator, XComArg
 
 from slipstream.errors import FatalError
+from slipstream.intervals import Interval, Schedule
+from slipstream_airflow.context import interval_of
 from slipstream_airflow.documentation import documentation
 from slipstream_airflow.hooks.lake import LakeHook
 from slipstream_airflow.hooks.tracking import MlflowHook
@@ -169,6 +171,26 @@ class WaitingOperator(ModelOperator):
             poll_interval=self.poll_interval,
         )
         self.defer(trigger=trigger, method_name=then, kwargs=given, timeout=self.patience)
+
+
+class MonitoringOperator(ModelOperator):
+    """A step of one interval of a model's monitoring.
+
+    Args:
+        interval_start: Start of the interval in ISO 8601; default: the run's own (see ``interval_of``).
+    """
+
+    template_fields: Sequence[str] = ("model", "interval_start")
+
+    def __init__(self, *, interval_start: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.interval_start = interval_start
+
+    def interval(self, context: Context) -> Interval:
+        """Return the interval of the monitoring schedule that the run is for."""
+        model = self.definition
+        cron = Schedule(model.monitoring.schedule)
+        return interval_of(context, cron, start=self.interval_start, since=model.start, until=model.end)
 
 
 def passed(value: Any) -> Any:

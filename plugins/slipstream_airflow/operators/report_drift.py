@@ -2,48 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow.sdk import conf
 
-from slipstream.intervals import Schedule
-from slipstream_airflow.context import interval_of, run_of
+from slipstream_airflow.context import run_of
 from slipstream_airflow.links.link import MlflowVersionLink, ReportLink
-from slipstream_airflow.operators.base import ModelOperator
+from slipstream_airflow.operators.base import MonitoringOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class ReportDriftOperator(ModelOperator):
+class ReportDriftOperator(MonitoringOperator):
     """Compare the window's features and predictions with the champion's reference sample, and keep the report.
 
     Args:
         interval_start: Start of the interval in ISO 8601; default: the run's own (see ``interval_of``).
     """
 
-    template_fields: Sequence[str] = ("model", "interval_start")
     operator_extra_links = (ReportLink(), MlflowVersionLink())
-
-    def __init__(self, *, interval_start: str | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.interval_start = interval_start
 
     def execute(self, context: Context) -> dict[str, Any]:
         from slipstream.monitoring import report_drift
 
-        model = self.definition
         drift = report_drift(
-            model,
-            interval_of(
-                context,
-                Schedule(model.monitoring.schedule),
-                start=self.interval_start,
-                since=model.start,
-                until=model.end,
-            ),
+            self.definition,
+            self.interval(context),
             definitions=self.definitions,
             lake=self.lake,
             settings=self.settings,
