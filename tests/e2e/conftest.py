@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
+import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from slipstream import services
@@ -18,6 +24,10 @@ from slipstream.services.ports import free_port
 from slipstream.settings import Settings, get_settings
 
 PROJECT = Path(__file__).resolve().parents[2]
+
+# The process of a task. Its parent, which waits for work, is named likewise, without an id. Killed while it waits, it
+# takes the queue's lock with it, and no other worker of the LocalExecutor gets work until the scheduler is restarted.
+TASK = re.compile(r"airflow worker -- [0-9a-f]{8}-")
 
 
 @dataclass(frozen=True)
@@ -90,3 +100,40 @@ def wait_for() -> Callable[..., None]:
         assert wait_until(condition, limit, pause=0.2), f"not within {limit} s: {what}"
 
     return wait
+
+
+class Killer(threading.Thread):
+    """Kills the first task process that it finds at work on a task, as the kernel would when memory ends."""
+
+    def __init__(self, scheduler: int) -> None:
+        super().__init__(daemon=True)
+        self._scheduler, self.killed, self.over = psutil.Process(scheduler), 0, False
+
+    def run(self) -> None:
+        while not self.over and not self.killed:
+            for process in self._scheduler.children(recursive=True):
+                with suppress(psutil.Error):
+                    if TASK.match(" ".join(process.cmdline())):
+                        os.kill(process.pid, signal.SIGKILL)
+                        self.killed = process.pid
+                        return
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def kill_a_task(stack: RunningStack) -> Callable[[], AbstractContextManager[Callable[[], bool]]]:
+    """Kill one task process with SIGKILL while the block runs: ``with kill_a_task() as killed: ...``."""
+
+    @contextmanager
+    def killing() -> Iterator[Callable[[], bool]]:
+        scheduler = next(each.pid for each in services.state(stack.settings).services if each.name == "scheduler")
+        assert scheduler
+        killer = Killer(scheduler)
+        killer.start()
+        try:
+            yield lambda: bool(killer.killed)
+        finally:
+            killer.over = True
+        assert killer.killed, "no task process was found to kill, so the test shows less than it says"
+
+    return killing

@@ -5,20 +5,13 @@ The same intervals are then made without Airflow, in a second lake: every digest
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import date
 from typing import Any
 
-import psutil
 import pytest
 
-from slipstream import promotion, services
+from slipstream import promotion
 from slipstream.definitions import Definitions, load_definitions
 from slipstream.demo.api import AirflowApi
 from slipstream.demo.steps import Demo, Plan
@@ -36,33 +29,11 @@ PLAN = Plan(
     models=("air_time",),
 )
 
-# The process of a task. Its parent, which waits for work, is named likewise, without an id. Killed while it waits, it
-# takes the queue's lock with it, and no other worker of the LocalExecutor gets work until the scheduler is restarted.
-TASK = re.compile(r"airflow worker -- [0-9a-f]{8}-")
-
 
 class Silent:
     def step(self, name: str, total: int | None) -> None: ...
     def advance(self, name: str, done: int) -> None: ...
     def finish(self, name: str, seconds: float) -> None: ...
-
-
-class Killer(threading.Thread):
-    """Kills the first task process that it finds at work on a task, as the kernel would when memory ends."""
-
-    def __init__(self, scheduler: int) -> None:
-        super().__init__(daemon=True)
-        self._scheduler, self.killed, self.over = psutil.Process(scheduler), 0, False
-
-    def run(self) -> None:
-        while not self.over and not self.killed:
-            for process in self._scheduler.children(recursive=True):
-                with suppress(psutil.Error):
-                    if TASK.match(" ".join(process.cmdline())):
-                        os.kill(process.pid, signal.SIGKILL)
-                        self.killed = process.pid
-                        return
-            time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -71,19 +42,14 @@ def definitions(stack: Any) -> Definitions:
 
 
 @pytest.fixture(scope="module")
-def replay(stack: Any, definitions: Definitions) -> Iterator[Demo]:
+def replay(stack: Any, definitions: Definitions, kill_a_task: Any) -> Iterator[Demo]:
     """The plan, replayed through the scheduler while one task process is killed."""
     publish(PLAN.first_day, PLAN.last_day, settings=stack.settings)
     passwords = stack.settings.home / "airflow" / "simple_auth_manager_passwords.json.generated"
-    scheduler = next(each.pid for each in services.state(stack.settings).services if each.name == "scheduler")
-    assert scheduler
-    killer = Killer(scheduler)
     with AirflowApi(stack.airflow_url, user="admin", passwords=passwords) as api:
-        killer.start()
         demo = Demo(stack.settings, definitions, Lake.from_settings(stack.settings), api, Silent(), PLAN)
-        demo.run()
-        killer.over = True
-        assert killer.killed, "no task process was found to kill, so the test shows less than it says"
+        with kill_a_task():
+            demo.run()
         yield demo
 
 
