@@ -26,7 +26,13 @@ app = typer.Typer(
 COMMANDS = {
     "Services": (("up", "services"), ("down", "services"), ("status", "status")),
     "Definitions": (("check", "definitions"), ("new", "definitions")),
-    "Data": (("example", "example"), ("quarantine", "quarantine"), ("lake", "lake")),
+    "Data": (
+        ("example", "example"),
+        ("quarantine", "quarantine"),
+        ("lake", "lake"),
+        ("stale", "freshness"),
+        ("gaps", "freshness"),
+    ),
     "Models": (
         ("run", "run"),
         ("champion", "champion"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
@@ -190,14 +192,21 @@ class Model(Definition):
     @property
     def training_digest(self) -> str:
         """SHA-256 of all that changes what training makes: not the gate, approval, scoring or monitoring."""
-        import hashlib
-        import json
-
         names = ("task", "key", "population", "label", "features", "keys", "training", "evaluation", "seed")
         dumped = self.model_dump(mode="json")
         dumped["training"] = {k: v for k, v in dumped["training"].items() if k != "schedule"}
-        content = [{name: dumped[name] for name in names}, {file: self.text(file) for file in self.digest_files}]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return self._digest_of({name: dumped[name] for name in names}, self.digest_files)
+
+    @property
+    def scoring_digest(self) -> str:
+        """SHA-256 of all that changes what a version predicts: who is predicted and when. The rest is the version's."""
+        names = ("key", "population", "keys", "scoring")
+        dumped = self.model_dump(mode="json")
+        return self._digest_of({name: dumped[name] for name in names}, (self.population.sql,))
+
+    def _digest_of(self, content: Mapping[str, Any], files: Sequence[str]) -> str:
+        whole = [content, {file: self.text(file) for file in files}]
+        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
     @model_validator(mode="after")
     def _keeps_the_rules(self, info: ValidationInfo) -> Model:
