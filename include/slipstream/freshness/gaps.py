@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from slipstream.definitions.tables import table_cron, table_definition
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Cause = Literal["not_run", "not_arrived", "inputs_missing"]
 LOOKS_AT_ONCE = 16
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -76,20 +77,22 @@ def find_gaps(
     histories = {table: History.of(lake, table) for table in order}
     found: list[Gap] = []
     fillable: dict[str, set[Interval]] = {}
+    reached: dict[str, datetime] = {}  # as far as a table, or what it is made from, is there or could be
     for table in order:
+        there = max((reached[each] for each in _read_by(definitions, table)), default=now)
         open_ones = [
             interval
-            for interval in _due(definitions, table, until or now, lake=lake, histories=histories)
+            for interval in _due(definitions, table, until or min(now, there), lake=lake, histories=histories)
             if not histories[table].complete(interval) and (since is None or interval.start >= since)
         ]
         if table.startswith("raw/"):
-            source = definitions.source(table.removeprefix("raw/"))
-            gaps = _of_source(source, open_ones, settings=settings)
+            gaps = _of_source(definitions.source(table.removeprefix("raw/")), open_ones, settings=settings)
         else:
-            frontier = None if until else _frontier(definitions, table, histories)
-            gaps = list(_made_of_others(definitions, table, open_ones, histories, fillable, frontier))
+            gaps = list(_made_of_others(definitions, table, open_ones, histories, fillable))
         found += gaps
         fillable[table] = {gap.interval for gap in gaps if gap.fillable}
+        ends = (each.end for each in (*histories[table].live, *fillable[table]))
+        reached[table] = max([*ends, NEVER if table.startswith("raw/") else there])
     return found
 
 
@@ -105,7 +108,8 @@ def _due(
         if first is None:
             return
         begin = max(begin, first)
-    end = min(until, definition.end or until)
+    later = until + timedelta(microseconds=1)  # what is due at its start may start at that very time
+    end = min(later, definition.end or later)
     if begin >= end:
         return
     for interval in table_cron(definitions, table).intervals(begin, end):
@@ -144,7 +148,6 @@ def _made_of_others(
     intervals: list[Interval],
     histories: Mapping[str, History],
     fillable: Mapping[str, set[Interval]],
-    frontier: datetime | None,
 ) -> Iterator[Gap]:
     for interval in intervals:
         needed = waits_for(definitions, table, interval)
@@ -154,19 +157,16 @@ def _made_of_others(
             if (lacking := tuple(i for i in each.intervals if not histories[each.table].complete(i)))
         )
         can_be = all(fillable[each.table].issuperset(each.intervals) for each in missing)
-        if missing and not can_be and frontier is not None and interval.end > frontier:
-            continue
         yield Gap(table, interval, "inputs_missing" if missing else "not_run", can_be, missing)
 
 
-def _frontier(definitions: Definitions, table: str, histories: Mapping[str, History]) -> datetime:
-    """Return the end of the newest interval that any of the tables below has."""
+def _read_by(definitions: Definitions, table: str) -> set[str]:
+    """Return the tables that ``table`` is made from."""
     kind, _, name = table.partition("/")
+    if kind == "raw":
+        return set()
     if kind == "features":
-        below = {each.table for each in definitions.view(name).inputs.values()}
-    else:
-        model = definitions.model(name)
-        below = {each.table for each in model.population.inputs.values()} | {f"features/{view}" for view in model.views}
-        below |= {model.table} if kind == "monitoring" else set()
-    newest = [max(histories[each].live).end for each in below if histories[each].live]
-    return max(newest, default=datetime.min.replace(tzinfo=UTC))
+        return {each.table for each in definitions.view(name).inputs.values()}
+    model = definitions.model(name)
+    below = {each.table for each in model.population.inputs.values()} | {f"features/{view}" for view in model.views}
+    return below | ({model.table} if kind == "monitoring" else set())
