@@ -242,7 +242,11 @@ def _arrow(moment: datetime) -> Any:
 
 def merge(needed: Iterable[Needed]) -> list[Needed]:
     """Return one entry a table, with its intervals in order."""
-    by_table: dict[str, set[Interval]] = {}
+    by_table: dict[str, list[Needed]] = {}
     for each in needed:
-        by_table.setdefault(each.table, set()).update(each.intervals)
-    return [Needed(table, tuple(sorted(intervals))) for table, intervals in sorted(by_table.items())]
+        by_table.setdefault(each.table, []).append(each)
+    return [found[0] if len(found) == 1 else _union(table, found) for table, found in sorted(by_table.items())]
+
+
+def _union(table: str, found: Iterable[Needed]) -> Needed:
+    return Needed(table, tuple(sorted({interval for each in found for interval in each.intervals})))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import itertools
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from slipstream.lake.completeness import Completeness, application
 
 if TYPE_CHECKING:
     from slipstream.intervals import Interval
     from slipstream.lake import Commit, Lake
-
-Content = tuple[tuple[str, str], ...]
-"""Interval and digest of each part that an interval is made of."""
 
 
 class History:
@@ -26,6 +26,7 @@ class History:
     """
 
     def __init__(self, commits: Iterable[Commit], version: int = -1) -> None:
+        self.version = version
         self._written: dict[Interval, list[Commit]] = {}
         for commit in commits:
             if commit.interval is not None:
@@ -33,46 +34,68 @@ class History:
         ordered = sorted(self._written)
         # The rule, and the quick way: every interval was only ever written as itself.
         self._plain = all(left.end <= right.start for left, right in itertools.pairwise(ordered))
-        newest = max((commits[0].version for commits in self._written.values()), default=-1)
-        self.version = max(version, newest)
-        self.live: dict[Interval, Commit] = (
-            {interval: self._written[interval][0] for interval in ordered}
-            if self._plain
-            else {interval: self._commit(interval, at) for interval, at in self._at(self.version).live.items()}
-        )
+        live = ordered if self._plain else list(self._at(version).live)
+        self.live: dict[Interval, Commit] = {interval: self._written[interval][0] for interval in live}
         self._completeness = Completeness({application(i): commit.version for i, commit in self.live.items()})
+        self._parts = live
+        self._starts = [interval.start for interval in live]
+        self._versions = np.array([commit.version for commit in self.live.values()], dtype=np.int64)
+        self._marked = np.zeros(len(live), dtype=bool)
 
     @classmethod
     def of(cls, lake: Lake, table: str) -> History:
         version = lake.table(table).version()
         return cls([]) if version is None else cls(lake.table(table).commits(), version)
 
-    def parts(self, interval: Interval) -> list[Interval]:
-        """Return the live intervals that share a moment with ``interval``."""
-        if self._plain and interval in self.live:
-            return [interval]
-        return list(self._completeness.overlapping(interval))
-
     def complete(self, interval: Interval) -> bool:
         return self._completeness.complete(interval)
 
-    def changed(self, interval: Interval, version: int) -> bool:
-        """Tell whether the interval holds other rows than at ``version``; the same rows written again are no change."""
-        parts = self.parts(interval)
-        if all(self.live[part].version <= version for part in parts) and (self._plain or version >= self.version):
-            return False
-        return self.content(interval, version) != self.content(interval, self.version)
+    def mark(self, interval: Interval) -> None:
+        """Remember a live interval for ``marked``."""
+        self._marked[bisect.bisect_left(self._starts, interval.start)] = True
 
-    def content(self, interval: Interval, version: int) -> Content:
-        """Return what the interval held at ``version``; nothing where that was nothing."""
-        if self._plain and interval in self._written:
-            commit = self._commit_until(interval, version)
-            return ((str(interval), commit.digest),) if commit else ()
-        found = self._at(version).overlapping(interval)
-        return tuple((str(part), self._commit(part, at).digest) for part, at in found.items())
+    def marked(self, intervals: Sequence[Interval]) -> list[Interval]:
+        """Return the live intervals within ``intervals`` that were marked."""
+        return self._where(self._marked, intervals)
 
-    def _commit(self, interval: Interval, version: int) -> Commit:
-        return next(commit for commit in self._written[interval] if commit.version == version)
+    def held(self, intervals: Sequence[Interval]) -> list[Interval]:
+        """Return the live intervals within ``intervals``."""
+        return self._where(np.ones(len(self._parts), dtype=bool), intervals)
+
+    def changed(self, intervals: Sequence[Interval], version: int) -> list[Interval]:
+        """Return those that hold other rows than at ``version``; the same rows written again are no change.
+
+        A table that was deleted and filled again counts from 0: what was read of a later version is not there any more.
+        """
+        if version > self.version:
+            return self.held(intervals)
+        if self._plain:
+            later = self._where(self._versions > version, intervals)
+            return [each for each in later if self._digest(each, version) != self.live[each].digest]
+        return [each for each in intervals if self._content(each, version) != self._content(each, self.version)]
+
+    def _where(self, mask: np.ndarray[Any, Any], intervals: Sequence[Interval]) -> list[Interval]:
+        """Return the live intervals of ``mask`` that share a moment with ``intervals``, which are in order."""
+        if not intervals or not self._parts:
+            return []
+        low = max(bisect.bisect_right(self._starts, intervals[0].start) - 1, 0)
+        high = bisect.bisect_left(self._starts, intervals[-1].end)
+        found = [self._parts[low + int(index)] for index in np.flatnonzero(mask[low:high])]
+        starts = [interval.start for interval in intervals] if found else []
+        return [each for each in found if self._overlaps(each, intervals, starts)]
+
+    @staticmethod
+    def _overlaps(part: Interval, intervals: Sequence[Interval], starts: Sequence[Any]) -> bool:
+        before = bisect.bisect_left(starts, part.end) - 1  # the last that begins before it ends
+        return before >= 0 and intervals[before].end > part.start
+
+    def _digest(self, interval: Interval, version: int) -> str | None:
+        commit = self._commit_until(interval, version)
+        return commit.digest if commit else None
+
+    def _content(self, interval: Interval, version: int) -> list[tuple[Interval, str | None]]:
+        parts = self._at(version).overlapping(interval)
+        return [(part, self._digest(part, at)) for part, at in parts.items()]
 
     def _commit_until(self, interval: Interval, version: int) -> Commit | None:
         return next((commit for commit in self._written[interval] if commit.version <= version), None)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from slipstream.definitions.tables import table_definition
-from slipstream.freshness.backfills import steps
+from slipstream.freshness.backfills import spans, steps
 from slipstream.freshness.history import History
 from slipstream.freshness.reading import definition_digest, was_read
 from slipstream.intervals import Interval
@@ -42,7 +42,8 @@ class Reason:
     now: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return {**self.__dict__, "intervals": [str(each) for each in self.intervals]}
+        stretches = [str(span) for span, _ in spans(self.intervals)]
+        return {**self.__dict__, "intervals": len(self.intervals), "spans": stretches}
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,6 @@ def find_stale(*, definitions: Definitions, lake: Lake) -> list[Stale]:
     found: list[Stale] = []
     order = steps(definitions)
     histories = {table: History.of(lake, table) for table in order}
-    stale: dict[str, set[Interval]] = {table: set() for table in order}
     for table, step in order.items():
         if step == 0:
             continue
@@ -86,10 +86,10 @@ def find_stale(*, definitions: Definitions, lake: Lake) -> list[Stale]:
         for interval, commit in histories[table].live.items():
             if interval.start < definition.start or (definition.end and interval.start >= definition.end):
                 continue
-            reasons = tuple(_reasons(table, interval, commit, definitions, histories, stale))
+            reasons = tuple(_reasons(table, interval, commit, definitions, histories))
             if reasons:
                 found.append(Stale(table, interval, reasons))
-                stale[table].add(interval)
+                histories[table].mark(interval)
     return found
 
 
@@ -99,7 +99,6 @@ def _reasons(
     commit: Commit,
     definitions: Definitions,
     histories: Mapping[str, History],
-    stale: Mapping[str, set[Interval]],
 ) -> list[Reason]:
     recorded: Mapping[str, int] = commit.provenance.get("inputs") or {}
     wanted = definition_digest(definitions, table)
@@ -110,17 +109,14 @@ def _reasons(
         found.append(Reason("unrecorded"))
     for needed in was_read(definitions, table, interval, recorded):
         history, read = histories[needed.table], recorded.get(needed.table)
-        there = [each for each in needed.intervals if history.parts(each)]
         if read is None:
+            there = history.held(needed.intervals)
             if there:
                 found.append(Reason("unrecorded", needed.table, tuple(there), None, history.version))
             continue
-        made_anew = read > history.version  # a table that was deleted and filled again counts from 0
-        changed = [each for each in needed.intervals if made_anew or history.changed(each, read)]
+        changed, waiting = history.changed(needed.intervals, read), history.marked(needed.intervals)
         if changed:
             found.append(Reason("input", needed.table, tuple(changed), read, history.version))
-        below = stale[needed.table]
-        waiting = [each for each in there if below and not below.isdisjoint(history.parts(each))]
         if waiting:
             found.append(Reason("upstream", needed.table, tuple(waiting), read, history.version))
     return found

@@ -27,7 +27,7 @@ from slipstream.lake import Lake
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak, pytest.mark.timeout(3600)]
 
-MODEL = "air_time"
+MODEL = "arrival_delay"
 FIRST, TRAINED, LAST = date(2013, 1, 1), date(2013, 1, 16), date(2013, 1, 30)
 PATIENCE = 1800.0  # seconds for one step, on a machine that others use too
 
@@ -131,9 +131,9 @@ def chain(stack: Any, kill_a_task: Callable[[], Any]) -> Iterator[Chain]:
 def crown(chain: Chain) -> None:
     """Train the first champion, and wait for its promotion."""
     chain.api.trigger(f"{MODEL}.training", {"as_of": iso(utc(TRAINED)), "reason": "the first champion"})
-    wait_until(
-        lambda: promotion.champion(MODEL, lake=chain.lake) is not None, what="The first champion", seconds=PATIENCE
-    )
+    wait_until(lambda: bool(promotion.ledger(MODEL, lake=chain.lake)), what="The first verdict", seconds=PATIENCE)
+    (row,) = promotion.ledger(MODEL, lake=chain.lake)
+    assert row.action == "promoted", row.reason
 
 
 def test_thirty_days_of_every_stage_are_there(chain: Chain) -> None:
