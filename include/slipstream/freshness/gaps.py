@@ -13,7 +13,7 @@ from slipstream.features import Needed
 from slipstream.features.inputs import due_time
 from slipstream.freshness.backfills import steps
 from slipstream.freshness.history import History
-from slipstream.freshness.reading import waits_for
+from slipstream.freshness.reading import read_by, waits_for
 from slipstream.intervals import Interval
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def find_gaps(
     fillable: dict[str, set[Interval]] = {}
     reached: dict[str, datetime] = {}  # as far as a table, or what it is made from, is there or could be
     for table in order:
-        there = max((reached[each] for each in _read_by(definitions, table)), default=now)
+        there = max((reached[each] for each in read_by(definitions, table)), default=now)
         open_ones = [
             interval
             for interval in _due(definitions, table, until or min(now, there), lake=lake, histories=histories)
@@ -158,15 +158,3 @@ def _made_of_others(
         )
         can_be = all(fillable[each.table].issuperset(each.intervals) for each in missing)
         yield Gap(table, interval, "inputs_missing" if missing else "not_run", can_be, missing)
-
-
-def _read_by(definitions: Definitions, table: str) -> set[str]:
-    """Return the tables that ``table`` is made from."""
-    kind, _, name = table.partition("/")
-    if kind == "raw":
-        return set()
-    if kind == "features":
-        return {each.table for each in definitions.view(name).inputs.values()}
-    model = definitions.model(name)
-    below = {each.table for each in model.population.inputs.values()} | {f"features/{view}" for view in model.views}
-    return below | ({model.table} if kind == "monitoring" else set())

@@ -6,6 +6,7 @@ import bisect
 import functools
 import itertools
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +41,9 @@ class History:
         self._parts = live
         self._starts = [interval.start for interval in live]
         self._versions = np.array([commit.version for commit in self.live.values()], dtype=np.int64)
+        self._newest_so_far = np.maximum.accumulate(self._versions)
         self._marked = np.zeros(len(live), dtype=bool)
+        self._first_marked: datetime | None = None
 
     @classmethod
     def of(cls, lake: Lake, table: str) -> History:
@@ -53,6 +56,14 @@ class History:
     def mark(self, interval: Interval) -> None:
         """Remember a live interval for ``marked``."""
         self._marked[bisect.bisect_left(self._starts, interval.start)] = True
+        self._first_marked = min(self._first_marked or interval.start, interval.start)
+
+    def untouched(self, until: datetime, version: int) -> bool:
+        """Tell, at once, that no interval that starts before ``until`` was marked, or written after ``version``."""
+        if not self._plain or version > self.version or (self._first_marked is not None and self._first_marked < until):
+            return False
+        before = bisect.bisect_left(self._starts, until)
+        return before == 0 or bool(self._newest_so_far[before - 1] <= version)
 
     def marked(self, intervals: Sequence[Interval]) -> list[Interval]:
         """Return the live intervals within ``intervals`` that were marked."""

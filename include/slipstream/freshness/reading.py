@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     from slipstream.intervals import Interval
 
 
+def read_by(definitions: Definitions, table: str) -> set[str]:
+    """Return the tables that ``table`` is made from."""
+    kind, _, name = table.partition("/")
+    if kind == "raw":
+        return set()
+    if kind == "features":
+        return {each.table for each in definitions.view(name).inputs.values()}
+    model = definitions.model(name)
+    below = {each.table for each in model.population.inputs.values()} | {f"features/{view}" for view in model.views}
+    return below | ({model.table} if kind == "monitoring" else set())
+
+
 def waits_for(definitions: Definitions, table: str, interval: Interval) -> list[Needed]:
     """Return what has to be complete before ``interval`` of ``table`` can be made; nothing for a source."""
     kind, _, name = table.partition("/")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from slipstream.definitions.tables import table_definition
 from slipstream.freshness.backfills import spans, steps
 from slipstream.freshness.history import History
-from slipstream.freshness.reading import definition_digest, was_read
+from slipstream.freshness.reading import definition_digest, read_by, was_read
 from slipstream.intervals import Interval
 
 if TYPE_CHECKING:
@@ -82,11 +82,13 @@ def find_stale(*, definitions: Definitions, lake: Lake) -> list[Stale]:
     for table, step in order.items():
         if step == 0:
             continue
-        definition = table_definition(definitions, table)
+        definition, digest = table_definition(definitions, table), definition_digest(definitions, table)
         for interval, commit in histories[table].live.items():
             if interval.start < definition.start or (definition.end and interval.start >= definition.end):
                 continue
-            reasons = tuple(_reasons(table, interval, commit, definitions, histories))
+            changed = digest is not None and commit.provenance.get("definition") != digest
+            first = [Reason("definition")] if changed else []
+            reasons = (*first, *_reasons(table, interval, commit, definitions, histories))
             if reasons:
                 found.append(Stale(table, interval, reasons))
                 histories[table].mark(interval)
@@ -101,12 +103,12 @@ def _reasons(
     histories: Mapping[str, History],
 ) -> list[Reason]:
     recorded: Mapping[str, int] = commit.provenance.get("inputs") or {}
-    wanted = definition_digest(definitions, table)
-    found = []
-    if wanted is not None and commit.provenance.get("definition") != wanted:
-        found.append(Reason("definition"))
+    found: list[Reason] = []
     if not recorded and not table.startswith("features/"):
         found.append(Reason("unrecorded"))
+    below = read_by(definitions, table) if table.startswith("features/") else recorded.keys() & histories.keys()
+    if all(each in recorded and histories[each].untouched(interval.end, recorded[each]) for each in below):
+        return found
     for needed in was_read(definitions, table, interval, recorded):
         history, read = histories[needed.table], recorded.get(needed.table)
         if read is None:
