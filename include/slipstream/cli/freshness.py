@@ -140,3 +140,5 @@ def _print_lines(lines: Sequence[Backfill], title: str) -> None:
             console.print()
             step = line.step
         console.print(line.command, markup=False, highlight=False)
+    if len({line.table for line in lines}) < len(lines):
+        console.print("\nAirflow runs one backfill of a DAG at a time: its next line can start when that has ended.")
