@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from slipstream.promotion.approval import Answer, Asked, ask
     from slipstream.promotion.evaluation import Comparison, compare
     from slipstream.promotion.gate import CheckResult, Evidence, register_check
     from slipstream.promotion.history import LedgerRow, champion, ledger
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from slipstream.promotion.verdict import Verdict, decide, evaluate_gate
 
 _HOMES = {
+    "approval": ("Answer", "Asked", "ask"),
     "evaluation": ("Comparison", "compare"),
     "gate": ("CheckResult", "Evidence", "register_check"),
     "history": ("LedgerRow", "champion", "ledger"),
@@ -33,6 +35,8 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Answer",
+    "Asked",
     "CheckResult",
     "Comparison",
     "Evidence",
@@ -42,6 +46,7 @@ __all__ = [
     "Registry",
     "Verdict",
     "VersionDetails",
+    "ask",
     "champion",
     "compare",
     "decide",

@@ -73,7 +73,8 @@ class CompareWithChampionOperator(WaitingOperator):
         if challenger is None:
             message = f"{self.model} has no challenger: there is nothing to decide."
             raise AirflowSkipException(message)
-        decided = next((row for row in ledger(self.model, lake=self.lake) if row.challenger == challenger), None)
+        rows = (row for row in ledger(self.model, lake=self.lake) if row.action != "void")  # void decided nothing
+        decided = next((row for row in rows if row.challenger == challenger), None)
         if decided:
             message = f"{self.model} version {challenger} was {decided.action} by {decided.by} already: nothing to do."
             raise AirflowSkipException(message)

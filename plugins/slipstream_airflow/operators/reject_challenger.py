@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipstream_airflow.context import run_of
-from slipstream_airflow.operators.approval import answered_by
+from slipstream_airflow.operators.approval import answer_of
 from slipstream_airflow.operators.base import ModelOperator, Passed, passed
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ class RejectChallengerOperator(ModelOperator):
 
     Args:
         verdict: What ``CompareWithChampionOperator`` returned.
-        approval: Task id of a human-in-the-loop step that may have said no.
+        approval: Task id of the ``RequestApprovalOperator`` that may have said no.
     """
 
     template_fields: Sequence[str] = ("model", "verdict")
@@ -31,15 +31,14 @@ class RejectChallengerOperator(ModelOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from slipstream.promotion import Verdict, reject
 
-        verdict, by = Verdict.from_dict(passed(self.verdict)), answered_by(context, self.approval)
-        refusal = f"{by} said no." if by else "Nobody said yes in time."
+        answer = answer_of(context, self.approval)
         row = reject(
             self.definition,
-            verdict,
+            Verdict.from_dict(passed(self.verdict)),
             lake=self.lake,
             settings=self.settings,
             run=run_of(context),
-            by=by,
-            refusal=refusal if self.approval else None,
+            by=answer.by if answer else None,
+            approval=answer,
         ).as_dict()
         return {name: value for name, value in row.items() if name != "verdict"}

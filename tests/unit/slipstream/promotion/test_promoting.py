@@ -5,7 +5,6 @@ import os
 import signal
 from dataclasses import replace
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 
@@ -106,32 +105,6 @@ def test_only_an_acceptance_promotes(shop, model, outcome):
         promote("other", verdict, lake=shop.lake, settings=shop.settings, run=shop.run)
 
 
-def test_what_the_gate_accepts_and_a_person_refuses_is_written_and_may_be_accepted_later(tmp_path, monkeypatch):
-    monkeypatch.setattr(promoting, "repair", lambda *_, **__: None)
-    monkeypatch.setattr(promoting, "_move_aliases", lambda *_, **__: None)
-    verdict = SimpleNamespace(
-        model="m",
-        challenger="2",
-        champion=None,
-        accepted=True,
-        outcome="accepted",
-        reason="better",
-        as_of=NOW,
-        digest="d",
-        as_dict=dict,
-    )
-    how = {"lake": Lake(tmp_path), "settings": None, "run": Run.local("ann")}
-    with pytest.raises(VerdictError, match="use promote"):
-        reject("m", verdict, **how)
-    first = reject("m", verdict, by="ann", refusal="ann said no.", **how)
-    assert (first.action, first.version, first.by, first.reason) == ("rejected", None, "ann", "ann said no.")
-    assert reject("m", verdict, by="ann", refusal="ann said no.", **how) == first
-    assert promote("m", verdict, by="bob", **how).seq == 2
-    assert champion("m", lake=how["lake"]).version == "2"
-    with pytest.raises(VerdictError, match="was promoted by this verdict"):
-        reject("m", verdict, refusal="late", **how)
-
-
 def test_a_verdict_against_a_champion_of_yesterday_is_void(shop, model, three):
     accept(shop, model, three[0])
     stale = accepted(shop, model, three[2])
@@ -221,55 +194,127 @@ def _die(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _promote_and_die(values, settings: Settings, when: str) -> None:
-    from slipstream.promotion import promoting
-    from slipstream.promotion.registry import Registry as Theirs
+def _die_at(when: str) -> None:
+    """Let this process be killed at a point of its promotion."""
+    from slipstream.lake.writing import Writer
 
-    if when == "before the row":
-        promoting.append = _die
-    elif when == "between row and alias":
-        Theirs.set_alias = _die
-    else:
-        promoting.Registry = type("Dying", (), {"from_settings": staticmethod(_die)})
-    run = Run(dag_id="shop", run_id="killed", task_id="promote")
-    promote(values["model"], Verdict.from_dict(values), lake=Lake.from_settings(settings), settings=settings, run=run)
+    whole = Registry.set_alias
 
+    def die_at_challenger(self, model, alias, version):
+        return _die() if alias == "challenger" else whole(self, model, alias, version)
 
-@pytest.mark.parametrize("when", ["before the row", "between row and alias", "after the alias"])
-def test_a_promotion_killed_at_any_point_leaves_one_champion_and_can_be_tried_again(shop, model, three, when):
-    accept(shop, model, three[0])
-    verdict = accepted(shop, model, three[1])
-    context = multiprocessing.get_context("spawn")
-    process = context.Process(target=_promote_and_die, args=(verdict.as_dict(), shop.settings, when))
-    process.start()
-    process.join(120)
-    assert process.exitcode == -signal.SIGKILL
-    expected = three[0] if when == "before the row" else three[1]
-    assert champion(model, lake=shop.lake).version == expected
-    assert resolve_champion(model, lake=shop.lake, settings=shop.settings) == expected == alias(shop, model)
-    assert shop.settle(model, verdict).version == three[1]
-    assert [row.action for row in ledger(model, lake=shop.lake)] == ["promoted", "promoted"]
-    assert alias(shop, model) == three[1]
+    points = {
+        "before the row": (promoting, "append", _die),
+        "when the row's file lies in the lake": (Writer, "_attempt", _die),
+        "after the row": (promoting, "_move_aliases", _die),
+        "at the alias": (Registry, "set_alias", _die),
+        "between the aliases": (Registry, "set_alias", die_at_challenger),
+        "after the aliases": (promoting, "tag_answer", _die),
+    }
+    setattr(*points[when])
 
 
-def _promote_at_once(values, settings: Settings, barrier, answers) -> None:
+BEFORE = ("before the row", "when the row's file lies in the lake")
+POINTS = (*BEFORE, "after the row", "at the alias", "between the aliases", "after the aliases")
+
+
+def _promote(values, settings: Settings, when: str | None, barrier=None, answers=None) -> None:
     verdict = Verdict.from_dict(values)
     run = Run(dag_id="shop", run_id=f"run-{verdict.challenger}", task_id="promote")
-    barrier.wait(120)
+    if when:
+        _die_at(when)
+    if barrier:
+        barrier.wait(120)
     try:
         promote(verdict.model, verdict, lake=Lake.from_settings(settings), settings=settings, run=run)
-        answers.put((verdict.challenger, "won"))
+        said = "won"
     except VerdictError as error:
-        answers.put((verdict.challenger, str(error)))
+        said = str(error)
+    if answers:
+        answers.put((verdict.challenger, said))
 
 
-def test_of_two_challengers_promoted_at_once_one_wins_and_the_others_verdict_is_void(shop, model, three):
+def _watch(name: str, settings: Settings, ready, over, seen) -> None:
+    """Ask again and again who is champion, and mend the alias as every reader does, until told to stop."""
+    lake, found = Lake.from_settings(settings), []
+    while not over.is_set():
+        before = champion(name, lake=lake)
+        resolved = resolve_champion(name, lake=lake, settings=settings)
+        after = champion(name, lake=lake)
+        if before is None or after is None or resolved not in (before.version, after.version):
+            found.append("not one champion")
+        found += [version for version in (before.version, resolved, after.version) if found[-1:] != [version]]
+        ready.set()
+    seen.put(found)
+
+
+@pytest.fixture
+def processes():
+    """Give a maker of processes that import what they need once, and share nothing else with this one."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["slipstream.promotion.promoting", "mlflow"])
+    return context
+
+
+@pytest.fixture
+def watched(processes, shop, model):
+    """Give a function that starts a process which looks on, and one that ends it and returns whom it saw."""
+    ready, over, seen = processes.Event(), processes.Event(), processes.Queue()
+    onlooker = processes.Process(target=_watch, args=(model.name, shop.settings, ready, over, seen))
+
+    def begin():
+        onlooker.start()
+        assert ready.wait(120)
+
+    def end() -> list[str]:
+        over.set()
+        found = seen.get(timeout=120)
+        onlooker.join(60)
+        return found
+
+    yield begin, end
+    if onlooker.is_alive():
+        onlooker.kill()
+
+
+def test_a_promotion_killed_at_any_point_leaves_one_champion_and_can_be_tried_again(
+    shop, model, three, processes, watched
+):
+    begin, end = watched
+    held, rival = three[:2]
+    base = accepted(shop, model, held)
+    shop.settle(model, base)
+    registry = Registry.from_settings(shop.settings)
+    begin()
+    for number, when in enumerate(POINTS, start=1):
+        rows = replace(base.comparison, digest=f"rows {number}", challenger=rival, champion=held)
+        verdict = replace(base, challenger=rival, champion=held, comparison=rows)
+        registry.set_alias(model.name, "challenger", rival)
+        process = processes.Process(target=_promote, args=(verdict.as_dict(), shop.settings, when))
+        process.start()
+        process.join(120)
+        assert process.exitcode == -signal.SIGKILL, when
+        expected = held if when in BEFORE else rival
+        assert champion(model, lake=shop.lake).version == expected, when
+        assert resolve_champion(model, lake=shop.lake, settings=shop.settings) == expected == alias(shop, model), when
+        assert shop.settle(model, verdict).version == rival
+        assert [row.action for row in ledger(model, lake=shop.lake)] == ["promoted"] * (number + 1), when
+        assert alias(shop, model) == rival
+        assert registry.version(model.name, "challenger") is None
+        held, rival = rival, held
+    seen = end()
+    assert seen == [row.version for row in ledger(model, lake=shop.lake)]
+
+
+def test_of_two_challengers_promoted_at_once_one_wins_and_the_others_verdict_is_void(
+    shop, model, three, processes, watched
+):
+    begin, end = watched
     accept(shop, model, three[0])
-    context = multiprocessing.get_context("spawn")
-    barrier, answers = context.Barrier(2), context.Queue()
+    barrier, answers = processes.Barrier(2), processes.Queue()
     rivals = [accepted(shop, model, version).as_dict() for version in three[1:]]
-    shared = (shop.settings, barrier, answers)
-    given = [context.Process(target=_promote_at_once, args=(each, *shared)) for each in rivals]
+    given = [processes.Process(target=_promote, args=(each, shop.settings, None, barrier, answers)) for each in rivals]
+    begin()
     for process in given:
         process.start()
     found = dict(answers.get(timeout=180) for _ in given)
@@ -281,3 +326,4 @@ def test_of_two_challengers_promoted_at_once_one_wins_and_the_others_verdict_is_
     assert champion(model, lake=shop.lake).version == winner
     assert resolve_champion(model, lake=shop.lake, settings=shop.settings) == winner == alias(shop, model)
     assert len(ledger(model, lake=shop.lake)) == 2
+    assert end() == [three[0], winner]

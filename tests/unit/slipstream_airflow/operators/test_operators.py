@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,18 +16,20 @@ import pytest
 import slipstream_airflow.operators as package
 from slipstream.errors import FatalError
 from slipstream.features import Needed
-from slipstream.intervals import Interval
+from slipstream.intervals import Interval, utc
 from slipstream.lake import Lake, Provenance, Run
+from slipstream.promotion import Answer, Asked
 from slipstream.settings import Settings
 from slipstream_airflow.context import BACKFILL
 from slipstream_airflow.documentation import documentation
-from slipstream_airflow.operators.approval import answered_by
+from slipstream_airflow.operators.approval import answer_of, user_of
 from slipstream_airflow.operators.base import SlipstreamOperator, passed, passed_list
 from slipstream_airflow.operators.compare_with_champion import CompareWithChampionOperator
 from slipstream_airflow.operators.decide_retraining import DecideRetrainingOperator
 from slipstream_airflow.operators.maintain_lake import MaintainLakeOperator
 from slipstream_airflow.operators.materialise_features import MaterialiseFeaturesOperator
 from slipstream_airflow.operators.report_drift import report_url
+from slipstream_airflow.operators.request_approval import RequestApprovalOperator
 from slipstream_airflow.operators.sweep_staging import SweepStagingOperator
 
 
@@ -40,7 +43,7 @@ def every_operator() -> list[type[SlipstreamOperator]]:
 
 
 def test_there_is_an_operator_for_every_step() -> None:
-    assert len(every_operator()) == 19
+    assert len(every_operator()) == 20
 
 
 @pytest.mark.parametrize("kind", every_operator())
@@ -76,11 +79,60 @@ def ti(**pulled: Any) -> SimpleNamespace:
     return SimpleNamespace(xcom_pull=lambda task_ids, key: pulled.get(task_ids), map_index=-1)
 
 
+ASKED_AT = utc("2026-03-01")
+VERDICT_ASKED = Asked("2", "d", "1", 1, "2", ASKED_AT)
+
+
 def test_the_ledger_learns_who_answered() -> None:
-    answer = {"chosen": ["Approve"], "responded_by_user": {"id": "1", "name": "ada"}}
-    assert answered_by({"ti": ti(approval=answer)}, "approval") == "ada"  # type: ignore[typeddict-item]
-    assert answered_by({"ti": ti()}, "approval") is None  # type: ignore[typeddict-item]
-    assert answered_by({"ti": ti(approval=answer)}, None) is None  # type: ignore[typeddict-item]
+    answer = Answer("yes", "ada", utc("2026-03-02"), VERDICT_ASKED)
+    context: Any = {"ti": ti(approval=answer.as_dict())}
+    assert answer_of(context, "approval") == answer
+    assert answer_of(context, None) is None
+    assert answer_of({"ti": ti()}, "approval") is None  # type: ignore[typeddict-item]
+    with pytest.raises(FatalError, match="Wanted the answer that the task 'approval' left"):
+        answer_of({"ti": ti()}, "approval", wanted=True)  # type: ignore[typeddict-item]
+    assert user_of({"responded_by_user": {"id": "1", "name": "ada"}}) == "ada"
+    assert user_of({"responded_by_user": {"id": "1", "name": None}}) == "1"
+    assert user_of({"responded_by_user": None}) is None
+
+
+@pytest.mark.parametrize(
+    ("chosen", "user", "hours", "answer"),
+    [
+        ("Approve", "ada", 47, ("yes", "ada")),
+        ("Reject", "ada", 47, ("no", "ada")),
+        ("Reject", None, 48, ("none", None)),
+        ("Approve", "ada", 49, ("none", None)),
+    ],
+)
+def test_an_answer_that_comes_after_the_time_is_none(
+    chosen: str, user: str | None, hours: int, answer: tuple[str, str | None]
+) -> None:
+    operator = request_approval()
+    at = ASKED_AT + timedelta(hours=hours)
+    event = {"chosen_options": [chosen], "responded_at": at, "responded_by_user": {"id": user} if user else None}
+    found = operator._answer(event, VERDICT_ASKED.as_dict())
+    assert (found.answer, found.by) == answer
+    assert (found.at, found.asked) == (at, VERDICT_ASKED)
+
+
+def test_only_those_who_are_listed_are_assigned_and_silence_means_no() -> None:
+    operator = request_approval()
+    assert [user["id"] for user in operator.assigned_users or []] == ["ada", "bo"]
+    assert operator.defaults == ["Reject"]
+    assert (operator.response_timeout, operator.execution_timeout) == (timedelta(days=2), None)
+
+
+def request_approval() -> RequestApprovalOperator:
+    return RequestApprovalOperator(
+        task_id="ask",
+        model="m",
+        verdict={},
+        approvers=("ada", "bo"),
+        on_approve="promote",
+        on_reject="reject",
+        timeout=timedelta(days=2),
+    )
 
 
 @pytest.mark.parametrize(("run_type", "params", "may"), [("scheduled", {}, True), (BACKFILL, {}, False)])
