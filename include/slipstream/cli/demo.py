@@ -99,6 +99,10 @@ class Bars:
     def advance(self, name: str, done: int) -> None:
         self._progress.update(self._tasks[name], completed=done)
 
+    def note(self, text: str) -> None:
+        """Print a line between the bars."""
+        self._progress.console.print(f"  {text}", highlight=False)
+
     def finish(self, name: str, seconds: float, note: str = "") -> None:
         task = next(each for each in self._progress.tasks if each.id == self._tasks[name])
         total = task.total or 1

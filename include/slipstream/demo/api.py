@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
 from slipstream.errors import FatalError, ServiceError
 
 DONE = ("success", "failed")
+AWAITING = "awaiting_input"
 PAGE = 100
 
 
@@ -26,7 +28,7 @@ class AirflowApi:
     """
 
     def __init__(self, url: str, *, user: str, passwords: Path) -> None:
-        self._url, self._user, self._passwords = url.rstrip("/"), user, passwords
+        self._url, self.user, self._passwords = url.rstrip("/"), user, passwords
         self._client = httpx.Client(base_url=self._url, timeout=30, headers={}, trust_env=False)
 
     def __enter__(self) -> AirflowApi:
@@ -85,6 +87,17 @@ class AirflowApi:
         tasks = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=PAGE)["task_instances"]
         return [task["task_id"] for task in tasks if task["state"] in ("failed", "upstream_failed")]
 
+    def waiting(self, dag_id: str, task_id: str) -> list[str]:
+        """Return the runs of a DAG in which this task waits for a person."""
+        found = self.get(f"/dags/{dag_id}/dagRuns/~/hitlDetails", task_id=task_id, response_received=False, limit=PAGE)
+        tasks = (each["task_instance"] for each in found["hitl_details"])
+        return [str(task["dag_run_id"]) for task in tasks if task["state"] == AWAITING]
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
+        """Answer, as this user, the question of a task that waits for a person."""
+        path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}/-1/hitlDetails"
+        self.patch(path, {"chosen_options": [option], "params_input": {}})
+
     def _call(self, method: str, path: str, **request: Any) -> Any:
         for attempt in (1, 2):
             try:
@@ -105,11 +118,11 @@ class AirflowApi:
 
     def _log_in(self) -> None:
         passwords = json.loads(self._passwords.read_text(encoding="utf-8"))
-        body = {"username": self._user, "password": passwords[self._user]}
+        body = {"username": self.user, "password": passwords[self.user]}
         answer = self._client.post("/auth/token", json=body)
         if answer.is_error:
             message = (
-                f"Airflow did not let {self._user!r} in ({answer.status_code}). The passwords are in {self._passwords}."
+                f"Airflow did not let {self.user!r} in ({answer.status_code}). The passwords are in {self._passwords}."
             )
             raise FatalError(message)
         self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"

@@ -82,10 +82,17 @@ def _verdicts(model: str, lake: Lake) -> list[dict[str, Any]]:
                 "challenger": row.challenger,
                 "champion_before": champion,
                 "outcome": row.verdict["outcome"],
+                "approval": _answer(row.approval),
                 "because": " ".join(sentences) or row.reason,
             }
         )
     return rows
+
+
+def _answer(approval: Mapping[str, Any] | None) -> str:
+    if approval is None:
+        return "-"
+    return f"{approval['answer']} by {approval['by']}" if approval["by"] else "no answer"
 
 
 def _drift(model: Any, lake: Lake) -> dict[str, Any]:

@@ -1,19 +1,26 @@
 from __future__ import annotations
 
+import itertools
+import json
 import multiprocessing
 import os
 import signal
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from slipstream.definitions.model import Approval
 from slipstream.errors import NoChampionError, NotFoundError, VerdictError
 from slipstream.intervals import utc
 from slipstream.lake import Lake, Run
 from slipstream.promotion import (
+    Answer,
+    Asked,
     Registry,
     Verdict,
+    ask,
     champion,
     ledger,
     promote,
@@ -23,6 +30,7 @@ from slipstream.promotion import (
     resolve_champion,
     rollback,
 )
+from slipstream.promotion.approval import question
 from slipstream.settings import Settings
 
 NOW = utc("2013-02-10")
@@ -105,6 +113,137 @@ def test_only_an_acceptance_promotes(shop, model, outcome):
         promote("other", verdict, lake=shop.lake, settings=shop.settings, run=shop.run)
 
 
+def asked(shop, verdict) -> Asked:
+    return ask(verdict, lake=shop.lake, settings=shop.settings)
+
+
+def said(shop, verdict, answer: str = "yes", by: str | None = "ada") -> Answer:
+    return Answer(answer, by, utc("2026-03-02T10:00"), asked(shop, verdict))
+
+
+def tag(shop, model, version: str) -> dict[str, Any]:
+    tags = Registry.from_settings(shop.settings).client.get_model_version(model.name, version).tags
+    return json.loads(tags["slipstream.approval"])
+
+
+@pytest.fixture
+def strict(model):
+    """Give the model as one that wants an approval by ada."""
+    return model.model_copy(update={"approval": Approval(required=True, approvers=("ada",))})
+
+
+@pytest.fixture
+def given(shop) -> dict[str, Any]:
+    return {"lake": shop.lake, "settings": shop.settings, "run": shop.run}
+
+
+def test_a_yes_goes_to_the_ledger_and_to_the_versions_tags(shop, strict, three, given):
+    verdict = accepted(shop, strict, three[0])
+    with pytest.raises(VerdictError, match="wants a person's yes"):
+        promote(strict, verdict, **given)
+    answer = said(shop, verdict)
+    row = promote(strict, verdict, by=answer.by, approval=answer, **given)
+    assert (row.action, row.by, row.approval) == ("promoted", "ada", answer.as_dict())
+    assert Answer.from_dict(ledger(strict, lake=shop.lake)[0].approval) == answer
+    assert tag(shop, strict, three[0]) == {"answer": "yes", "at": "2026-03-02T10:00:00Z", "by": "ada", "void": False}
+    assert promote(strict, verdict, approval=answer, **given) == row
+
+
+def test_a_no_and_silence_are_rows_of_their_own_and_a_later_yes_still_counts(shop, strict, three, given):
+    verdict = accepted(shop, strict, three[0])
+    with pytest.raises(VerdictError, match="use promote"):
+        reject(strict, verdict, approval=said(shop, verdict), **given)
+    for answer, reason in ((said(shop, verdict, "no"), "ada said no."), (said(shop, verdict, "none", None), "Nobody")):
+        with pytest.raises(VerdictError, match=f"is not promoted: {reason}"):
+            promote(strict, verdict, approval=answer, **given)
+        row = reject(strict, verdict, by=answer.by, approval=answer, **given)
+        assert reject(strict, verdict, by=answer.by, approval=answer, **given) == row
+        assert row.action == "rejected"
+        assert row.reason.startswith(reason)
+        assert tag(shop, strict, three[0])["answer"] == answer.answer
+    yes = said(shop, verdict)
+    assert promote(strict, verdict, approval=yes, **given).seq == 3
+    with pytest.raises(VerdictError, match="was promoted by this verdict"):
+        reject(strict, verdict, approval=said(shop, replace(verdict, champion=three[0]), "no"), **given)
+
+
+def test_a_yes_counts_for_exactly_the_version_and_the_verdict_that_were_shown(shop, strict, three, given):
+    first = accepted(shop, strict, three[0])
+    other = accepted(shop, strict, three[1])
+    newer = replace(first, comparison=replace(first.comparison, digest="newer rows"))
+    for verdict in (other, newer):
+        with pytest.raises(VerdictError, match=f"is for version {three[0]} and the verdict"):
+            promote(strict, verdict, approval=said(shop, first), **given)
+    assert ledger(strict, lake=shop.lake) == []
+
+
+def _roll_back_and_forth(shop, model, three):
+    """Leave the champion that was there when the question was put, by another row."""
+    accept(shop, model, three[1])
+    back(shop, model)
+
+
+def _move(name: str, number: int):
+    def move(shop, model, three):
+        Registry.from_settings(shop.settings).set_alias(model.name, name, three[number])
+
+    return move
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda shop, model, three: accept(shop, model, three[1]),
+            "champion was version 1 and now is version 2 since",
+        ),
+        (_roll_back_and_forth, r"the champion was version 1 and now is version 1 since .* \(rolled back by ann\)"),
+        (_move("champion", 1), "somebody moved the alias champion from version 1 to version 2"),
+        (_move("challenger", 1), "the alias challenger moved from version 3 to version 2"),
+    ],
+)
+def test_an_approval_is_void_once_what_was_true_at_the_question_no_longer_is(
+    shop, model, strict, three, given, change, words
+):
+    accept(shop, model, three[0])
+    _move("challenger", 2)(shop, model, three)
+    verdict = accepted(shop, strict, three[2])
+    answer = said(shop, verdict)
+    change(shop, model, three)
+    before = champion(model, lake=shop.lake)
+    with pytest.raises(VerdictError, match=f"approval of {model.name} version 3 by ada is void: .*{words}"):
+        promote(strict, verdict, approval=answer, **given)
+    row = ledger(model, lake=shop.lake)[-1]
+    assert (row.action, row.version, row.challenger) == ("void", before.version, three[2])
+    assert row.approval == answer.as_dict()
+    assert tag(shop, model, three[2])["void"]
+    assert champion(model, lake=shop.lake) == before
+    assert alias(shop, model) == before.version
+    _move("challenger", 2)(shop, model, three)
+    with pytest.raises(VerdictError, match="is void"):  # a retried task finds all as it was, and the answer stays void
+        promote(strict, verdict, approval=answer, **given)
+    assert ledger(model, lake=shop.lake)[-1] == row
+
+
+def test_nobody_is_asked_about_a_verdict_that_is_void_already(shop, model, three):
+    accept(shop, model, three[0])
+    stale = accepted(shop, model, three[2])
+    accept(shop, model, three[1])
+    with pytest.raises(VerdictError, match=f"is void: it compared with version {three[0]}"):
+        asked(shop, stale)
+
+
+def test_the_question_names_the_version_what_the_gate_found_and_who_may_answer(shop, model, three):
+    accept(shop, model, three[0])
+    verdict = accepted(shop, model, three[1])
+    text = question(verdict, links={"Report": "/r"}, approvers=("ada", "bo"), until=utc("2026-03-04T10:00"))
+    assert f"**{model.name} version {three[1]}** wants to be champion. Champion now: version {three[0]}." in text
+    assert all(check.sentence in text for check in verdict.checks)
+    assert "The gate: **accepted**" in text
+    assert "[Report](/r)" in text
+    assert "Who may answer: ada, bo. Without a yes before 2026-03-04 10:00 UTC" in text
+
+
 def test_a_verdict_against_a_champion_of_yesterday_is_void(shop, model, three):
     accept(shop, model, three[0])
     stale = accepted(shop, model, three[2])
@@ -154,12 +293,16 @@ def test_a_rollback_wants_a_reason_and_a_champion(shop, model):
         back(shop, model)
 
 
-def test_a_version_that_was_deleted_cannot_be_gone_back_to(shop, model):
+def test_a_version_that_was_deleted_cannot_be_gone_back_to_nor_promoted(shop, model):
     three = [shop.train(model, NOW - timedelta(days=days)).version for days in (4, 2, 0)]
     for version in three[:2]:
         accept(shop, model, version)
-    Registry.from_settings(shop.settings).client.delete_model_version(model.name, three[0])
-    with pytest.raises(NotFoundError, match="version 1 is not in the registry; there are the versions 2, 3"):
+    verdict = accepted(shop, model, three[2])
+    for version in (three[0], three[2]):
+        Registry.from_settings(shop.settings).client.delete_model_version(model.name, version)
+    with pytest.raises(NotFoundError, match="version 3 is not in the registry"):
+        shop.settle(model, verdict)
+    with pytest.raises(NotFoundError, match="version 1 is not in the registry; there are the versions 2"):
         back(shop, model)
     assert champion(model, lake=shop.lake).version == three[1]
 
@@ -243,9 +386,9 @@ def _watch(name: str, settings: Settings, ready, over, seen) -> None:
         after = champion(name, lake=lake)
         if before is None or after is None or resolved not in (before.version, after.version):
             found.append("not one champion")
-        found += [version for version in (before.version, resolved, after.version) if found[-1:] != [version]]
+        found += [before.version, resolved, after.version] if before and after else []
         ready.set()
-    seen.put(found)
+    seen.put([version for version, _ in itertools.groupby(found)])
 
 
 @pytest.fixture
