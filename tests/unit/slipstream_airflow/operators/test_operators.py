@@ -26,7 +26,6 @@ from slipstream_airflow.operators.approval import answer_of, user_of
 from slipstream_airflow.operators.base import SlipstreamOperator, passed, passed_list
 from slipstream_airflow.operators.compare_with_champion import CompareWithChampionOperator
 from slipstream_airflow.operators.decide_retraining import DecideRetrainingOperator
-from slipstream_airflow.operators.maintain_lake import MaintainLakeOperator
 from slipstream_airflow.operators.materialise_features import MaterialiseFeaturesOperator
 from slipstream_airflow.operators.report_drift import report_url
 from slipstream_airflow.operators.request_approval import RequestApprovalOperator
@@ -161,19 +160,6 @@ def test_a_challenger_that_the_ledger_knows_is_not_judged_again(monkeypatch: pyt
         else:
             with pytest.raises(AirflowSkipException):
                 operator._undecided()
-
-
-def test_a_broken_definition_costs_no_version_that_its_model_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    import slipstream.promotion as home
-
-    row = SimpleNamespace(verdict={"comparison": {"versions": {"raw/orders": 5}}})
-    monkeypatch.setattr(home, "ledger", lambda model, lake: [row] if model == "broken" else [], raising=False)
-    monkeypatch.setattr(MaintainLakeOperator, "definitions", SimpleNamespace(models={"sound": None}))
-    operator = MaintainLakeOperator(task_id="vacuum", table="raw/orders", action="vacuum")
-    operator.__dict__["lake_hook"] = SimpleNamespace(lake=None)
-    registry = SimpleNamespace(trained_on=lambda table: {"broken": {3}} if table == "raw/orders" else {})
-    operator.__dict__["mlflow_hook"] = SimpleNamespace(registry=registry)
-    assert operator._named_versions() == {3, 5}
 
 
 def test_a_challenger_waits_for_the_rows_that_it_is_judged_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
