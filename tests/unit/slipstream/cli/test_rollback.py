@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from slipstream.cli.common import named_version
 from slipstream.errors import NoChampionError, SlipstreamError, VerdictError
 from slipstream.promotion import Registry
 from slipstream.promotion.history import Entry, append
@@ -57,6 +58,9 @@ def test_repair_makes_the_alias_what_the_ledger_says(slipstream: Cli, answer: Cl
     (found,) = answer("champion", "repair", "churn")
     assert found == {"model": "churn", "champion": "2", "alias_before": "1", "repaired": True}
     assert registry.version("churn", "champion") == "2"
+
+    registry.set_alias("churn", "champion", "1")
+    assert named_version("churn@champion", shop.settings) == ("churn", "2")  # as every reader does
 
     registry.set_alias("churn", "champion", None)
     shown = slipstream("champion", "repair").output
