@@ -10,8 +10,6 @@ from typer.core import TyperGroup
 from slipstream.cli.common import AsJson, console, print_json, project
 
 if TYPE_CHECKING:
-    import click
-
     from slipstream.definitions import Model
     from slipstream.lake import Lake
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 class ShowByDefault(TyperGroup):
     """Reads ``champion MODEL`` as ``champion show MODEL``."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in {*self.commands, *ctx.help_option_names}:
             args = ["show", *args]
         return super().parse_args(ctx, args)

@@ -53,7 +53,7 @@ def test_a_restored_version_scores_an_interval_as_it_did_before_byte_for_byte(pr
     given = {**shop.source, "run": shop.run}
     untouched, first = score(model, yesterday, **given), again(shop, model)
     before = shop.lake.table(model.table).read(TODAY.start, TODAY.end).sort_by("order_id")
-    shop.train(model, seed=2)
+    shop.train(model, FIRST + 38 * DAY)
     shop.settle(model, replace(shop.judge(model), outcome="accepted"))
     other = again(shop, model)
     rollback(model, reason="it was wrong", lake=shop.lake, settings=shop.settings, run=shop.run)
