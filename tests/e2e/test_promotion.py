@@ -142,8 +142,8 @@ def test_an_approver_says_yes_a_stranger_may_not_and_a_second_answer_is_late(
     run_id = ask()
     question = asked(replay, run_id)
     assert question is not None
-    assert question["subject"] == "Promote air_time version 2?"
-    for words in ("Champion now: version 1", "metric_gain", "/models/air_time/versions/2/verdict"):
+    assert question["subject"] == f"Promote {MODEL} version 2?"
+    for words in ("Champion now: version 1", "metric_gain", f"/models/{MODEL}/versions/2/verdict"):
         assert words in question["body"]
     assert [user["id"] for user in question["assigned_users"]] == ["admin"]
     assert answer(stack, run_id, "Approve", "viewer") == 403
