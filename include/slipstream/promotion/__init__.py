@@ -1,8 +1,9 @@
-"""Champion against challenger: registry, evaluation, gate, verdict, ledger.
+"""Champion against challenger: registry, evaluation, gate, verdict, approval, ledger.
 
 ``decide`` re-scores both on the same rows and asks the gate; ``ask`` records what holds when a person is asked;
-``promote`` and ``reject`` write the verdict, and the person's answer, to the ledger; ``champion`` and ``rollback`` read and turn it. The ledger is the truth and the alias ``champion`` in MLflow its
-projection. Light to import: what needs MLflow or scikit-learn is loaded by the first call.
+``promote`` and ``reject`` write the verdict, and the person's answer, to the ledger; ``champion`` and ``rollback`` read
+and turn it. The ledger is the truth and the alias ``champion`` in MLflow its projection. Light to import: what needs
+MLflow or scikit-learn is loaded by the first call.
 """
 
 from __future__ import annotations
