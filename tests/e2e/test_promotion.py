@@ -47,7 +47,7 @@ def ask(replay: Demo, definition: Path, wait_for: Any) -> Ask:
 
     def start() -> str:
         run_id = replay.api.trigger(DAG, {"challenger": SECOND})
-        wait_for(lambda: asked(replay, run_id) is not None, LIMIT, "the question")
+        wait_for(lambda: run_id in replay.api.waiting(DAG, APPROVAL), LIMIT, "the question")
         return run_id
 
     return start
@@ -97,12 +97,12 @@ def tag(replay: Demo, version: str) -> dict[str, Any]:
 
 
 def test_silence_is_a_no_and_an_answer_after_it_is_late(
-    replay: Demo, stack: Any, ask: Ask, definition: Path, wait_for: Any
+    replay: Demo, stack: Any, definition: Path, wait_for: Any
 ) -> None:
     text = definition.read_text(encoding="utf-8")
-    definition.write_text(text.replace("timeout: 2d", "timeout: 1s"), encoding="utf-8")
+    definition.write_text(text.replace("timeout: 2d", "timeout: 5s"), encoding="utf-8")
     try:
-        run_id = ask()
+        run_id = replay.api.trigger(DAG, {"challenger": SECOND})
         assert ended(replay, run_id, wait_for) == "success"
     finally:
         definition.write_text(text, encoding="utf-8")

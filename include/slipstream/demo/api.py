@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,9 +13,12 @@ from urllib.parse import quote
 import httpx
 
 from slipstream.errors import FatalError, ServiceError
+from slipstream.intervals import utc
 
 DONE = ("success", "failed")
 AWAITING = "awaiting_input"
+SETTLED = timedelta(seconds=5)
+"""Airflow 3.3 asks anew if the answer comes before its scheduler has noticed that the asking process ended."""
 PAGE = 100
 
 
@@ -88,10 +92,11 @@ class AirflowApi:
         return [task["task_id"] for task in tasks if task["state"] in ("failed", "upstream_failed")]
 
     def waiting(self, dag_id: str, task_id: str) -> list[str]:
-        """Return the runs of a DAG in which this task waits for a person."""
+        """Return the runs of a DAG in which this task has waited for a person long enough to be answered."""
         found = self.get(f"/dags/{dag_id}/dagRuns/~/hitlDetails", task_id=task_id, response_received=False, limit=PAGE)
-        tasks = (each["task_instance"] for each in found["hitl_details"])
-        return [str(task["dag_run_id"]) for task in tasks if task["state"] == AWAITING]
+        limit = datetime.now(UTC) - SETTLED
+        ripe = [each["task_instance"] for each in found["hitl_details"] if utc(each["created_at"]) < limit]
+        return [str(task["dag_run_id"]) for task in ripe if task["state"] == AWAITING]
 
     def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
         """Answer, as this user, the question of a task that waits for a person."""
