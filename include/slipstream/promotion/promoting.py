@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from slipstream.errors import NoChampionError, VerdictError
 from slipstream.promotion.history import CHANGES, Action, Entry, LedgerRow, append, last_change, name_of, stack
 from slipstream.promotion.projection import project, repair, resolve_champion
+from slipstream.promotion.recording import record_decision
 from slipstream.promotion.registry import CHALLENGER, Registry
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def promote(
 
     row = append(name, lake=lake, run=run, decide=decide)
     _move_aliases(name, verdict.challenger, lake=lake, settings=settings)
+    record_decision(row, settings=settings)
     return row
 
 
@@ -87,6 +89,7 @@ def reject(
 
     row = append(name, lake=lake, run=run, decide=decide)
     repair(name, lake=lake, settings=settings)
+    record_decision(row, settings=settings)
     return row
 
 
