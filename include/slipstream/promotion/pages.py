@@ -26,7 +26,7 @@ table { border-collapse: collapse; margin: .5rem 0 1rem; font-size: .9rem; }
 th, td { text-align: left; vertical-align: top; padding: .2rem .9rem .2rem 0; border-bottom: 1px solid var(--rule);
   overflow-wrap: break-word; min-width: 3rem; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-svg { display: block; font: 12px system-ui, sans-serif; }
+svg { display: block; max-width: 100%; min-width: 30rem; height: auto; font: 12px system-ui, sans-serif; }
 """
 # The page may not load or run anything, whatever a value in it says.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"

@@ -59,7 +59,9 @@ def _gain(verdict: Verdict, model: Model, evidence: Evidence) -> tuple[str, Floa
     named = check.numbers.get("metric") if check else None
     metric = str(named or _setting(model, "metric_gain", "metric", model.default_loss))
     champion = np.asarray(evidence.champion)
-    return metric, row_losses(metric, evidence.label, champion) - row_losses(metric, evidence.label, evidence.challenger)
+    return metric, row_losses(metric, evidence.label, champion) - row_losses(
+        metric, evidence.label, evidence.challenger
+    )
 
 
 def _resampled(verdict: Verdict, model: Model, evidence: Evidence) -> Section | None:
@@ -74,7 +76,7 @@ def _resampled(verdict: Verdict, model: Model, evidence: Evidence) -> Section | 
     numbers = check.numbers if check else {}
     marked = {"mean": float(gain.mean())}
     interval = None
-    text = f"Mean gain in {metric} (champion's minus the challenger's), drawn again {_RESAMPLES:,} times by blocks of time."
+    text = f"Mean gain in {metric} (champion's minus challenger's), drawn again {_RESAMPLES:,} times by blocks of time."
     if "lower" in numbers:
         marked["wanted above"] = float(numbers["threshold"])
         interval = (float(numbers["lower"]), float(numbers["upper"]))
@@ -133,7 +135,7 @@ def _slices(verdict: Verdict, model: Model, evidence: Evidence) -> Section | Non
             value=each["harm"],
             low=each["lower"],
             high=each["upper"],
-            note=f"{each['rows']:,}   {each['p_holm']:.2g}",
+            notes=(f"{each['rows']:,}", f"{each['p_holm']:.2g}"),
             strong=each is worst[0] or each["p_holm"] <= numbers["alpha"],
         )
         for each in shown
@@ -146,7 +148,7 @@ def _slices(verdict: Verdict, model: Model, evidence: Evidence) -> Section | Non
     )
     title = f"Harm by slice in {metric}, with intervals"
     across = f"harm a row, {metric}"
-    picture = forest(rows, limit=float(numbers["margin"]), head="rows   p", across=across, title=title)
+    picture = forest(rows, limit=float(numbers["margin"]), heads=("rows", "p"), across=across, title=title)
     return Section("Slices", text=[text, _window(evidence)], picture=picture)
 
 

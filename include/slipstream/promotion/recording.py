@@ -81,7 +81,9 @@ def _describe(verdict: Any, row: LedgerRow | None, *, registry: Registry, settin
     run_id, model, version = str(verdict["comparison"]["run_id"]), verdict["model"], verdict["challenger"]
     told = words_with_links(verdict, row, experiment=registry.experiment_of(run_id), airflow=airflow_address(settings))
     registry.describe(model, version, lambda before: _merged(before, told))
-    registry.tag_run(run_id, {"mlflow.note.content": _merged(registry.run_tags(run_id).get("mlflow.note.content"), told)})
+    registry.tag_run(
+        run_id, {"mlflow.note.content": _merged(registry.run_tags(run_id).get("mlflow.note.content"), told)}
+    )
 
 
 def words_with_links(verdict: Any, row: LedgerRow | None, *, experiment: str, airflow: str | None) -> str:

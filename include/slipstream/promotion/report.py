@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from slipstream.promotion.gate import Evidence
     from slipstream.promotion.verdict import Verdict
 
+
 def verdict_page(verdict: Verdict, model: Model, evidence: Evidence | None) -> str:
     """Return the report of a verdict as self-contained HTML; without evidence it has no pictures."""
     against = f"against champion {verdict.champion}" if verdict.champion else "with no champion yet"

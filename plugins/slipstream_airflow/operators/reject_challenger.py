@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipstream_airflow.context import run_of
+from slipstream_airflow.links.link import ModelCardLink, VerdictReportLink, verdict_links
 from slipstream_airflow.operators.approval import answered_by
 from slipstream_airflow.operators.base import ModelOperator, Passed, passed
 
@@ -22,6 +23,7 @@ class RejectChallengerOperator(ModelOperator):
     """
 
     template_fields: Sequence[str] = ("model", "verdict")
+    operator_extra_links = (VerdictReportLink(), ModelCardLink())
 
     def __init__(self, *, verdict: Passed, approval: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -42,4 +44,5 @@ class RejectChallengerOperator(ModelOperator):
             by=by,
             refusal=refusal if self.approval else None,
         ).as_dict()
+        self.links = verdict_links(self.model, verdict.challenger)
         return {name: value for name, value in row.items() if name != "verdict"}

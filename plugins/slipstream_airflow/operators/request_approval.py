@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLBranchOperator
 
 from slipstream_airflow.documentation import documentation
+from slipstream_airflow.links.link import ModelCardLink, VerdictReportLink, verdict_links
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -28,6 +29,7 @@ class RequestApprovalOperator(HITLBranchOperator):
     """
 
     template_fields: Sequence[str] = ("subject", "body")
+    operator_extra_links = (VerdictReportLink(), ModelCardLink())
 
     def __init__(
         self,
@@ -57,8 +59,22 @@ class RequestApprovalOperator(HITLBranchOperator):
             response_timeout=timeout,
             **kwargs,
         )
+        self.model = model
+        self.compare_task = compare_task
+        self.links: dict[str, str] = {}
+
+    def execute(self, context: Context) -> Any:
+        """Leave the links before waiting, so that an approver finds report and card beside the question."""
+        self._link(context)
+        return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        self._link(context)  # the operator is a new one, and the links of a new one are empty
         user = event.get("responded_by_user")
         context["ti"].xcom_push(key="answer", value={"chosen": event.get("chosen_options"), "responded_by_user": user})
         return super().execute_complete(context, event)
+
+    def _link(self, context: Context) -> None:
+        verdict = context["ti"].xcom_pull(task_ids=self.compare_task)
+        if isinstance(verdict, Mapping):
+            self.links = verdict_links(self.model, str(verdict["challenger"]))

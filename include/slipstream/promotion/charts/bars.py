@@ -7,24 +7,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slipstream.promotion.charts.plane import GREY, MARK, OURS, THEIRS, Plane, frame, marks, span, svg
+from slipstream.promotion.charts.plane import GREY, MARK, OURS, THEIRS, WIDTH, Plane, frame, levels, span, svg, uprights
 
 if TYPE_CHECKING:
     from slipstream.promotion.charts.plane import Floats
 
 MOST_BINS = 60
+_NAMES = 140.0  # pixels for the names of the lines
 
 
 def bars(values: Floats, *, marked: Mapping[str, float], across: str, up: str, title: str) -> str:
     """Return a bar a value, in order, up or down from zero, with named horizontal lines."""
     low, high = span([0.0, *values.tolist(), *marked.values()])
-    plane = Plane((0.0, float(max(len(values), 1))), (low, high))
+    plane = Plane((0.0, float(max(len(values), 1))), (low, high), width=WIDTH + _NAMES, right=_NAMES)
     shapes = [
         plane.box((number + 0.1, number + 0.9), (0.0, value), OURS if value > 0 else THEIRS)
         for number, value in enumerate(values.tolist())
     ]
     shapes.append(plane.line([(0, 0), (len(values), 0)], GREY))
-    shapes += marks(plane, list(marked.items()), upright=False)
+    shapes += levels(plane, list(marked.items()))
     return svg(plane, [*frame(plane, across=across, up=up, ticks_across=False), *shapes], title=title)
 
 
@@ -46,5 +47,5 @@ def histogram(
         left, right = (min(max(value, low), high) for value in interval)
         thick = plane.up[1] * 0.02
         shapes.append(plane.box((left, right), (-thick, thick), MARK))
-    shapes += marks(plane, list(marked.items()), upright=True)
+    shapes += uprights(plane, list(marked.items()))
     return svg(plane, [*frame(plane, across=across, up="share of resamples"), *shapes], title=title)

@@ -33,13 +33,13 @@ _LONGEST = 30  # characters of a name
 
 @dataclass(frozen=True)
 class Estimate:
-    """One line of a forest plot; ``note`` stands at its right, ``strong`` marks it."""
+    """One line of a forest plot; ``notes`` stand in columns at its right, ``strong`` marks it."""
 
     name: str
     value: float
     low: float
     high: float
-    note: str
+    notes: tuple[str, ...]
     strong: bool = False
 
 
@@ -51,14 +51,14 @@ class Dots:
     values: Mapping[str, float]
 
 
-def forest(found: Sequence[Estimate], *, limit: float, head: str, across: str, title: str) -> str:
+def forest(found: Sequence[Estimate], *, limit: float, heads: Sequence[str], across: str, title: str) -> str:
     """Return a line an estimate, with zero and a limit as upright lines; an end that is not finite meets the edge."""
     ends = [value for each in found for value in (each.value, each.low, each.high)]
     plane = _plane([0.0, limit, *ends], len(found))
     shapes = [_upright(plane, 0.0, GREY, dashed=False)]
     if limit:
         shapes += [_upright(plane, limit, MARK, dashed=True), words(plane.x(limit) + 4, TOP + 10, f"{limit:g}")]
-    shapes.append(words(plane.width - 6, TOP + 10, head, end=True))
+    shapes += _columns(plane, TOP + 10, heads)
     for number, each in enumerate(found):
         y = _height(number)
         colour = THEIRS if each.strong else OURS
@@ -66,10 +66,7 @@ def forest(found: Sequence[Estimate], *, limit: float, head: str, across: str, t
         shapes.append(f'<path d="M{plane.x(low):.1f} {y:.1f}H{plane.x(high):.1f}" stroke="{colour}" stroke-width="2"/>')
         place = plane.x(_inside(plane, each.value))
         shapes.append((square if each.strong else dot)(place, y, colour))
-        shapes += [
-            _named(plane, y, each.name, bold=each.strong),
-            words(plane.width - 6, y + 4, each.note, end=True, bold=each.strong),
-        ]
+        shapes += [_named(plane, y, each.name, bold=each.strong), *_columns(plane, y + 4, each.notes, bold=each.strong)]
     return svg(plane, [*frame(plane, across=across, up="", ticks_up=False), *shapes], title=title)
 
 
@@ -100,6 +97,10 @@ def _plane(values: Sequence[float], rows: int) -> Plane:
 
 def _height(number: int) -> float:
     return TOP + HEAD + (number + 0.5) * ROW
+
+
+def _columns(plane: Plane, y: float, texts: Sequence[str], *, bold: bool = False) -> list[str]:
+    return [words(plane.right + 58 * (number + 1), y, text, end=True, bold=bold) for number, text in enumerate(texts)]
 
 
 def _upright(plane: Plane, value: float, colour: str, *, dashed: bool) -> str:

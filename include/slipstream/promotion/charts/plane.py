@@ -79,6 +79,7 @@ def ticks(low: float, high: float, *, most: int = 6) -> list[float]:
 
 
 def dot(x: float, y: float, colour: str) -> str:
+    """Return a filled dot."""
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>'
 
 
@@ -99,20 +100,27 @@ def words(x: float, y: float, text: str, *, colour: str = INK, end: bool = False
     return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" {halo}{anchor}{weight}>{escape(text)}</text>'
 
 
-def marks(plane: Plane, named: Sequence[tuple[str, float]], *, upright: bool) -> list[str]:
-    """Return named lines across the picture, the first one solid; names one below the other in a corner."""
+def uprights(plane: Plane, named: Sequence[tuple[str, float]]) -> list[str]:
+    """Return named upright lines, the first one solid; a name stands beside its line, each a line lower."""
     shapes = []
     for number, (name, value) in enumerate(named):
-        colour = MARK if number == 0 else GREY
-        low, high = plane.up if upright else plane.across
-        ends = [(value, low), (value, high)] if upright else [(low, value), (high, value)]
-        shapes.append(plane.line(ends, colour, dashed=number > 0))
-        if upright:  # the name stands beside its line
-            away = plane.x(value) > (plane.left + plane.right) / 2
-            place = plane.x(value) + (-4 if away else 4)
-            shapes.append(words(place, TOP + 12 + 15 * number, f"{name} {value:.4g}", end=away))
-        else:
-            shapes.append(words(plane.right - 4, plane.y(value) - 4, f"{name} {value:.4g}", end=True))
+        shapes.append(plane.line([(value, low) for low in plane.up], MARK if number == 0 else GREY, dashed=number > 0))
+        away = plane.x(value) > (plane.left + plane.right) / 2
+        place = plane.x(value) + (-4 if away else 4)
+        shapes.append(words(place, TOP + 12 + 15 * number, f"{name} {value:.4g}", end=away))
+    return shapes
+
+
+def levels(plane: Plane, named: Sequence[tuple[str, float]]) -> list[str]:
+    """Return named level lines, the first one solid; names stand in the right margin, one never over another."""
+    shapes = []
+    for number, (_, value) in enumerate(named):
+        ends = [(low, value) for low in plane.across]
+        shapes.append(plane.line(ends, MARK if number == 0 else GREY, dashed=number > 0))
+    lowest = -math.inf
+    for name, value in sorted(named, key=lambda each: -each[1]):
+        lowest = max(plane.y(value) + 4, lowest + 15)
+        shapes.append(words(plane.right + 6, lowest, f"{name} {value:.4g}"))
     return shapes
 
 
