@@ -62,7 +62,7 @@ def record_decision(row: LedgerRow, *, settings: Settings) -> None:
     """
     from slipstream.promotion.card import decision
 
-    if row.verdict is None:
+    if not row.verdict:
         return
     registry, run_id = Registry.from_settings(settings), str(row.verdict["comparison"]["run_id"])
     try:
