@@ -57,7 +57,7 @@ def test_the_report_has_every_sentence_number_and_picture(compared):
     tags = Tags(page)
     verdict = compared[1]
     assert tags.open == []
-    assert re.findall("<title>(.*?)</title>\n<", page) == [
+    assert re.findall("<title>(.*?)</title>\n<", page)[1:] == [
         "Histogram of the mean gain in log_loss over resampled blocks",
         "Gain in log_loss by block of time",
         "Reliability: mean observed share against mean predicted chance",
