@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
 from typing import Any
+from urllib.request import ProxyHandler, build_opener
 
 import psutil
 import pytest
@@ -28,6 +29,7 @@ from slipstream.features import materialise, view_inputs
 from slipstream.ingestion import ingest
 from slipstream.intervals import utc
 from slipstream.lake import Lake, Run
+from slipstream.promotion.recorded import last_verdict
 
 PLAN = Plan(
     first_day=date(2013, 1, 1),
@@ -148,6 +150,16 @@ def test_the_summary_accounts_for_every_row(replay: Demo) -> None:
     assert sum(row["quarantined"] for row in found["rows"]) > 0
     assert next(row["outcome"] for row in found["verdicts"]) == "accepted"
     assert len(found["versions"]) == len(PLAN.trainings)
+
+
+def test_the_last_verdict_has_pages_that_open(replay: Demo) -> None:
+    found = last_verdict("air_time", lake=replay.lake, settings=replay.settings)
+    assert set(found.links) == {"report", "card", "report_in_airflow", "card_in_airflow"}
+    run_id, direct = found.verdict.comparison.run_id, build_opener(ProxyHandler({}))
+    for page in ("verdict.html", "card.html"):
+        address = f"{replay.settings.tracking_uri}/get-artifact?path={page}&run_uuid={run_id}"
+        with direct.open(address, timeout=60) as answer:
+            assert found.verdict.digest in answer.read().decode()
 
 
 def test_a_backfilled_stage_reads_only_what_was_finished(replay: Demo) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import NotFoundError
-from slipstream.intervals import iso
+from slipstream.intervals import iso, utc
 from slipstream.promotion.addresses import airflow_address, artifact_page, version_page
 from slipstream.promotion.pages import escape_markdown, replace_section, to_html, to_markdown
 from slipstream.promotion.registry import VERDICT, Registry
@@ -91,11 +92,11 @@ def words_with_links(verdict: Any, row: LedgerRow | None, *, experiment: str, ai
     run_id, model, version = str(verdict["comparison"]["run_id"]), verdict["model"], verdict["challenger"]
     against = f"champion {verdict['champion']}" if verdict["champion"] else "no champion"
     lines = [
-        f"**{verdict['outcome'].capitalize()}** on {verdict['decided_at']}, against {against}. "
+        f"**{verdict['outcome'].capitalize()}** at {_second(utc(verdict['decided_at']))}, against {against}. "
         f"{escape_markdown(verdict['reason'])}"
     ]
     if row is not None:
-        lines.append(f"{row.action.capitalize()} by {escape_markdown(row.by)} at {iso(row.at)}.")
+        lines.append(f"{row.action.capitalize()} by {escape_markdown(row.by)} at {_second(row.at)}.")
     pages = {"Verdict report": (REPORT, "verdict"), "Model card": (CARD_PAGE, "card")}
     links = [f"[{name}]({artifact_page(experiment, run_id, path)})" for name, (path, _) in pages.items()]
     if airflow:
@@ -103,6 +104,10 @@ def words_with_links(verdict: Any, row: LedgerRow | None, *, experiment: str, ai
             f"[{name} in Airflow]({airflow}/{version_page(model, version, page)})" for name, (_, page) in pages.items()
         ]
     return "\n\n".join([*lines, " · ".join(links)])
+
+
+def _second(moment: datetime) -> str:
+    return iso(moment.replace(microsecond=0))
 
 
 def _merged(before: str | None, told: str) -> str:
