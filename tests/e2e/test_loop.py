@@ -6,6 +6,7 @@ The same intervals are then made without Airflow, in a second lake: every digest
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
@@ -15,6 +16,7 @@ from slipstream.demo.summary import summary
 from slipstream.features import materialise, view_inputs
 from slipstream.ingestion import ingest
 from slipstream.lake import Lake, Run
+from slipstream.promotion.recorded import last_verdict
 
 
 def test_every_run_ends_well_though_a_task_was_killed(replay: Demo) -> None:
@@ -80,6 +82,16 @@ def test_the_summary_accounts_for_every_row(replay: Demo) -> None:
     assert sum(row["quarantined"] for row in found["rows"]) > 0
     assert next(row["outcome"] for row in found["verdicts"]) == "accepted"
     assert len(found["versions"]) == len(replay.plan.trainings)
+
+
+def test_the_last_verdict_has_pages_that_open(replay: Demo) -> None:
+    found = last_verdict("air_time", lake=replay.lake, settings=replay.settings)
+    assert set(found.links) == {"report", "card", "report_in_airflow", "card_in_airflow"}
+    run_id, direct = found.verdict.comparison.run_id, build_opener(ProxyHandler({}))
+    for page in ("verdict.html", "card.html"):
+        address = f"{replay.settings.tracking_uri}/get-artifact?path={page}&run_uuid={run_id}"
+        with direct.open(address, timeout=60) as answer:
+            assert found.verdict.digest in answer.read().decode()
 
 
 def test_a_backfilled_stage_reads_only_what_was_finished(replay: Demo) -> None:

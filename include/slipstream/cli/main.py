@@ -29,6 +29,7 @@ COMMANDS = {
     "Data": (("example", "example"), ("quarantine", "quarantine"), ("lake", "lake")),
     "Models": (
         ("run", "run"),
+        ("verdict", "verdict"),
         ("champion", "champion"),
         ("ledger", "ledger"),
         ("rollback", "rollback"),

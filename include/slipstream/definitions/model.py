@@ -126,11 +126,20 @@ class Retraining(Strict):
     min_new_labels: int = Field(default=1000, ge=0)
 
 
+class Card(Strict):
+    """What a team says on the model card beyond what is measured; all of it may be left out."""
+
+    limits: tuple[str, ...] = Field(default=(), description="Known weaknesses, and what to do about them.")
+    out_of_scope: tuple[str, ...] = Field(default=(), description="Uses that it is not made for.")
+    ethics: str | None = Field(default=None, min_length=1, description="Who is affected, and how; what was weighed.")
+
+
 class Model(Definition):
     """``model.yaml``."""
 
     kind: ClassVar[str] = "model"
     file_name: ClassVar[str] = "model.yaml"
+    not_in_digest: ClassVar[frozenset[str]] = Definition.not_in_digest | {"card"}
 
     purpose: str = Field(min_length=1)
     task: Task
@@ -150,6 +159,7 @@ class Model(Definition):
     scoring: Scoring = Scoring()
     monitoring: Monitoring = Monitoring()
     retraining: Retraining = Retraining()
+    card: Card = Card()
 
     @property
     def table(self) -> str:

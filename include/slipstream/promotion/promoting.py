@@ -12,6 +12,7 @@ from slipstream.errors import NoChampionError, VerdictError
 from slipstream.promotion.approval import answered, not_void, tag_answer, void_because
 from slipstream.promotion.history import CHANGES, Action, Entry, LedgerRow, append, last_change, name_of, stack
 from slipstream.promotion.projection import project, repair, resolve_champion
+from slipstream.promotion.recording import record_decision
 from slipstream.promotion.registry import CHALLENGER, Registry
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def promote(
     else:
         _move_aliases(name, verdict.challenger, lake=lake, settings=settings)
     tag_answer(name, row, registry=registry)
+    record_decision(row, settings=settings)
     if row.action == "void":
         raise VerdictError(row.reason)
     return row
@@ -123,6 +125,7 @@ def reject(
     row = append(name, lake=lake, run=run, decide=decide)
     repair(name, lake=lake, settings=settings)
     tag_answer(name, row, registry=Registry.from_settings(settings))
+    record_decision(row, settings=settings)
     return row
 
 

@@ -96,6 +96,25 @@ def mean_difference(
     )
 
 
+def resampled_means(
+    values: NDArray[np.float64], blocks: NDArray[np.int64], *, resamples: int, seed: int
+) -> NDArray[np.float64]:
+    """Return the mean of ``values`` in each resample of whole blocks, shape ``(resamples,)``; for a picture.
+
+    The bounds of ``mean_difference`` are of the studentised mean, so they are not quantiles of these.
+    """
+    sums, counts = block_sums(np.asarray(values, dtype=np.float64), blocks)
+    number = len(sums)
+    generator = np.random.default_rng(seed)
+    found = np.empty(resamples)
+    step = max(1, _CELLS // number)
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        weights = generator.multinomial(number, np.full(number, 1 / number), size=size).astype(np.float64)
+        found[start : start + size] = (weights @ sums) / (weights @ counts)
+    return found
+
+
 def _mean_and_error(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> tuple[float, float]:
     """Return the mean over rows and its cluster-robust error, with the usual factor blocks / (blocks - 1)."""
     number, rows = len(sums), counts.sum()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipstream_airflow.context import run_of
-from slipstream_airflow.links.link import MlflowVersionLink
+from slipstream_airflow.links.link import MlflowVersionLink, ModelCardLink, VerdictReportLink, verdict_links
 from slipstream_airflow.operators.approval import answer_of
 from slipstream_airflow.operators.base import ModelOperator, Passed, passed
 
@@ -24,7 +24,7 @@ class PromoteModelOperator(ModelOperator):
     """
 
     template_fields: Sequence[str] = ("model", "verdict")
-    operator_extra_links = (MlflowVersionLink(),)
+    operator_extra_links = (VerdictReportLink(), ModelCardLink(), MlflowVersionLink())
 
     def __init__(self, *, verdict: Passed, approval: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -44,6 +44,9 @@ class PromoteModelOperator(ModelOperator):
             by=answer.by if answer else None,
             approval=answer,
         ).as_dict()
-        self.links = {MlflowVersionLink.title: self.mlflow_hook.version_url(self.model, row["version"])}
+        self.links = {
+            **verdict_links(self.model, row["version"]),
+            MlflowVersionLink.title: self.mlflow_hook.version_url(self.model, row["version"]),
+        }
         self.announce(context, {name: row[name] for name in ("model", "version", "replaces", "by", "seq")})
         return {name: value for name, value in row.items() if name != "verdict"}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipstream_airflow.context import run_of
+from slipstream_airflow.links.link import ModelCardLink, VerdictReportLink, verdict_links
 from slipstream_airflow.operators.approval import answer_of
 from slipstream_airflow.operators.base import ModelOperator, Passed, passed
 
@@ -22,6 +23,7 @@ class RejectChallengerOperator(ModelOperator):
     """
 
     template_fields: Sequence[str] = ("model", "verdict")
+    operator_extra_links = (VerdictReportLink(), ModelCardLink())
 
     def __init__(self, *, verdict: Passed, approval: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -31,14 +33,15 @@ class RejectChallengerOperator(ModelOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from slipstream.promotion import Verdict, reject
 
-        answer = answer_of(context, self.approval)
+        answer, verdict = answer_of(context, self.approval), Verdict.from_dict(passed(self.verdict))
         row = reject(
             self.definition,
-            Verdict.from_dict(passed(self.verdict)),
+            verdict,
             lake=self.lake,
             settings=self.settings,
             run=run_of(context),
             by=answer.by if answer else None,
             approval=answer,
         ).as_dict()
+        self.links = verdict_links(self.model, verdict.challenger)
         return {name: value for name, value in row.items() if name != "verdict"}

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from airflow.providers.standard.operators.hitl import HITLBranchOperator
-from airflow.sdk import conf
 
+from slipstream_airflow.links.link import ModelCardLink, VerdictReportLink, verdict_links
 from slipstream_airflow.operators.approval import ANSWER, ASKED, user_of
 from slipstream_airflow.operators.base import ModelOperator, Passed, passed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from slipstream.promotion import Answer, Verdict
+    from slipstream.promotion import Answer
 
 APPROVE, REJECT = "Approve", "Reject"
 
@@ -36,6 +35,7 @@ class RequestApprovalOperator(ModelOperator, HITLBranchOperator):
     """
 
     template_fields: Sequence[str] = ("model", "verdict", "subject", "body")
+    operator_extra_links = (VerdictReportLink(), ModelCardLink())
 
     def __init__(
         self,
@@ -68,17 +68,17 @@ class RequestApprovalOperator(ModelOperator, HITLBranchOperator):
         from slipstream.promotion.approval import question
 
         verdict = Verdict.from_dict(passed(self.verdict))
+        self.links = verdict_links(self.model, verdict.challenger)  # beside the question, while it waits
         asked = ask(verdict, lake=self.lake, settings=self.settings)
         context["ti"].xcom_push(key=ASKED, value=asked.as_dict())
         self.subject = f"Promote {self.model} version {verdict.challenger}?"
-        self.body = question(
-            verdict, links=page_links(verdict), approvers=self.approvers, until=asked.at + self.timeout
-        )
+        self.body = question(verdict, links=self.links, approvers=self.approvers, until=asked.at + self.timeout)
         self.log.info("%s\n%s", self.subject, self.body)
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         ti = context["ti"]
+        self.links = verdict_links(self.model, str(passed(self.verdict)["challenger"]))
         if "error" not in event:
             answer = self._answer(event, ti.xcom_pull(task_ids=ti.task_id, key=ASKED))
             ti.xcom_push(key=ANSWER, value=answer.as_dict())
@@ -95,10 +95,3 @@ class RequestApprovalOperator(ModelOperator, HITLBranchOperator):
         if by is None or at > question.at + self.timeout:
             return Answer("none", None, at, question)
         return Answer("yes" if list(event["chosen_options"]) == [APPROVE] else "no", by, at, question)
-
-
-def page_links(verdict: Verdict) -> dict[str, str]:
-    """Return the pages of the verdict's report and of the version's card, on Airflow's own address."""
-    base = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
-    home = f"{base}/slipstream/models/{quote(verdict.model)}/versions/{quote(verdict.challenger)}"
-    return {"Report": f"{home}/verdict", "Model card": f"{home}/card"}

@@ -22,6 +22,7 @@ from slipstream.promotion import Answer, Asked
 from slipstream.settings import Settings
 from slipstream_airflow.context import BACKFILL
 from slipstream_airflow.documentation import documentation
+from slipstream_airflow.links.link import verdict_links
 from slipstream_airflow.operators.approval import answer_of, user_of
 from slipstream_airflow.operators.base import SlipstreamOperator, passed, passed_list
 from slipstream_airflow.operators.compare_with_champion import CompareWithChampionOperator
@@ -184,6 +185,23 @@ def test_a_challenger_waits_for_the_rows_that_it_is_judged_on(monkeypatch: pytes
         go_on(context, {"status": "failed", "message": "no"}, **found.value.kwargs or {})
     lake.table("raw/orders").write(day, pa.table({"id": [1]}), provenance=Provenance(run=Run.local()))
     assert operator.execute(context) == {"judged": "4"}
+
+
+def test_report_and_card_are_linked_on_airflows_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://127.0.0.1:8080/air/")
+    assert verdict_links("m", "2") == {
+        "Verdict report": "http://127.0.0.1:8080/air/slipstream/models/m/versions/2/verdict",
+        "Model card": "http://127.0.0.1:8080/air/slipstream/models/m/versions/2/card",
+    }
+
+
+def test_an_approver_finds_report_and_card_before_and_after_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {"model": "m", "compare_task": "c", "on_approve": "p", "on_reject": "r"}
+    task = RequestApprovalOperator(task_id="a", approvers=["ann"], timeout=timedelta(days=1), **names)
+    pulled = SimpleNamespace(xcom_pull=lambda task_ids: {"challenger": "2"} if task_ids == "c" else None)
+    task._link({"ti": pulled})
+    assert set(task.links) == {each.name for each in task.operator_extra_links}
+    assert all("/versions/2/" in address for address in task.links.values())
 
 
 def test_a_report_is_linked_on_airflows_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
