@@ -140,7 +140,8 @@ def test_reasons_may_be_switched_on_and_off_again(stocked_shop: Any) -> None:
     assert scored(stocked_shop, model, day(8)).digest == off.digest
     assert not scored(stocked_shop, explaining(model, rows="all"), day(9)).changed
     back = scored(stocked_shop, model, day(9))
-    assert back.changed and back.digest != on.digest
+    assert back.changed
+    assert back.digest != on.digest
     assert not scored(stocked_shop, model, day(10)).changed
 
 
@@ -155,7 +156,7 @@ def test_a_champion_that_cannot_be_explained_is_an_error_and_nothing_is_written(
     model = stocked_shop.model()
     stocked_shop.train(model)
     stocked_shop.settle(model, stocked_shop.judge(model))
-    with pytest.raises(SchemaError, match="Version 1 of .* cannot be explained: a LogisticRegression"):
+    with pytest.raises(SchemaError, match=r"Version 1 of .* cannot be explained: a LogisticRegression"):
         scored(stocked_shop, explaining(model, rows="all"), day(3))
     assert not stocked_shop.lake.table(model.table).exists()
 
@@ -172,11 +173,12 @@ def test_reasons_that_do_not_add_up_are_not_stored(
 
 
 def test_shap_is_not_imported_where_nobody_asks_for_reasons() -> None:
-    line = (
-        "import sys, slipstream.scoring, slipstream.scoring.score, slipstream.scoring.explaining, slipstream.attribution"
-        ", slipstream.promotion.loading, slipstream.promotion.checks; from sklearn.ensemble import RandomForestRegressor"
-        "; slipstream.attribution.refusal(RandomForestRegressor(2).fit([[0],[1]], [0,1])); print('shap' in sys.modules)"
+    modules = (
+        "scoring.score scoring.explaining scoring.waterfall promotion.loading promotion.checks attribution".split()
     )
+    line = f"import sys, {', '.join(f'slipstream.{module}' for module in modules)}\n"
+    line += "from sklearn.ensemble import RandomForestRegressor as Forest\n"
+    line += "slipstream.attribution.refusal(Forest(2).fit([[0], [1]], [0, 1])); print('shap' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True, timeout=120)
     assert found.stdout.strip() == "False"
 
@@ -213,7 +215,7 @@ def test_features_that_cannot_be_rebuilt_are_told(stocked_shop: Any, tree_champi
     scored(stocked_shop, explaining(tree_champion), day(15))
     edited = explaining(tree_champion)
     edited._files = {**edited._files, "population.sql": edited.text("population.sql") + " AND order_id < 0"}
-    with pytest.raises(FatalError, match="cannot be rebuilt.*found 0 rows"):
+    with pytest.raises(FatalError, match=r"cannot be rebuilt.*found 0 rows"):
         asked(stocked_shop, edited, str(15 * 60))
 
 
