@@ -103,7 +103,7 @@ def explain_prediction(
         total = float(margin(loaded.explainer.unit, np.array([row["score"]]))[0])
     else:
         top = len(loaded.feature_columns) if every else model.scoring.explain.top if model.scoring.explain else 5
-        source = {"definitions": definitions, "lake": lake, "settings": settings}
+        source: dict[str, Any] = {"definitions": definitions, "lake": lake, "settings": settings}
         baseline, reasons, total = _anew(model, row, loaded, top=top, **source)
     return Explanation(
         model=model.name,
