@@ -32,9 +32,9 @@ def draw_waterfall(found: Explanation, path: Path) -> None:
         axes.annotate(f"{change:+.3g}", (max(at, at + change), place), (4, 0), textcoords="offset points", va="center")
         at += change
     # The two are often close, so one is named above the bars and one below.
-    for name, value, place in (("baseline", found.baseline, -0.75), ("score", found.margin, len(steps) - 0.25)):
+    for name, value, line in (("baseline", found.baseline, -0.75), ("score", found.margin, len(steps) - 0.25)):
         axes.axvline(value, color=_GREY, linewidth=0.8, linestyle="dashed")
-        axes.annotate(f"{name} {value:.3g}", (value, place), ha="center", va="center", color="#4a5563", fontsize=8)
+        axes.annotate(f"{name} {value:.3g}", (value, line), ha="center", va="center", color="#4a5563", fontsize=8)
     axes.set_yticks(range(len(steps)), [_plain(name) for name, _ in steps])
     axes.set_ylim(len(steps) + 0.15, -1.15)
     reached = [*itertools.accumulate((change for _, change in steps), initial=found.baseline), found.margin]
