@@ -35,6 +35,7 @@ COMMANDS = {
         ("rollback", "rollback"),
         ("lineage", "lineage"),
         ("replay", "replay"),
+        ("explain", "explain"),
         ("demo", "demo"),
     ),
 }

@@ -271,3 +271,18 @@ def test_a_project_or_its_include_folder_is_a_root(root: Path, tmp_path: Path) -
     assert find_root(root.parent) == root
     with pytest.raises(DefinitionError, match="slipstream new source"):
         find_root(tmp_path / "nowhere")
+
+
+def test_reasons_are_refused_where_an_estimator_cannot_give_them(root: Path, edit: Any) -> None:
+    edit(M, ("scoring: {at: end}", "scoring: {at: end, explain: {rows: all}}"))
+    found = [str(problem) for problem in check(root).problems]
+    assert len(found) == 1
+    assert "cannot be explained, which scoring.explain asks for: a Ridge is not trees" in found[0]
+
+
+@pytest.mark.parametrize("explain", ["{top: 3}", "{rows: all, top_fraction: 0.1}"])
+def test_reasons_are_for_all_rows_or_for_a_share(root: Path, edit: Any, explain: str) -> None:
+    edit(M, ("scoring: {at: end}", f"scoring: {{explain: {explain}}}"))
+    found = [str(problem) for problem in check(root).problems]
+    assert len(found) == 1
+    assert "Wanted either rows: all or top_fraction" in found[0]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from airflow.providers.standard.exceptions import HITLTriggerEventError
 
 import slipstream_airflow.operators as package
 from slipstream.errors import FatalError
@@ -195,11 +196,11 @@ def test_report_and_card_are_linked_on_airflows_own_address(monkeypatch: pytest.
     }
 
 
-def test_an_approver_finds_report_and_card_before_and_after_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = {"model": "m", "compare_task": "c", "on_approve": "p", "on_reject": "r"}
-    task = RequestApprovalOperator(task_id="a", approvers=["ann"], timeout=timedelta(days=1), **names)
-    pulled = SimpleNamespace(xcom_pull=lambda task_ids: {"challenger": "2"} if task_ids == "c" else None)
-    task._link({"ti": pulled})
+def test_a_question_that_fails_still_links_to_report_and_card() -> None:
+    task = request_approval()
+    task.verdict = {"challenger": "2"}
+    with pytest.raises(HITLTriggerEventError):
+        task.execute_complete({"ti": None}, {"error": "gone", "error_type": "unknown"})
     assert set(task.links) == {each.name for each in task.operator_extra_links}
     assert all("/versions/2/" in address for address in task.links.values())
 
