@@ -75,12 +75,7 @@ class Evidence:
 
     def blocks(self, length: timedelta) -> NDArray[np.int64]:
         """Return the number of each row's block: its prediction_time cut into pieces of ``length`` since 1970, UTC."""
-        import pyarrow as pa
-
-        times: NDArray[np.int64] = (
-            self.rows.column("prediction_time").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
-        )
-        return times // round(length.total_seconds() * 1_000_000)
+        return block_numbers(self.rows, length)
 
     def seed(self, *names: str) -> int:
         """Return the seed of a check: of the model's seed, the evaluation rows and the check's name."""
@@ -90,6 +85,15 @@ class Evidence:
         found: NDArray[np.float64] = self.rows.column(column).to_numpy().astype(np.float64)
         found.flags.writeable = False  # every check is to see the same numbers, whatever another one does
         return found
+
+
+def block_numbers(rows: pa.Table, length: timedelta) -> NDArray[np.int64]:
+    """Return the number of each row's block of time, as ``Evidence.blocks`` does."""
+    import pyarrow as pa
+
+    moments = rows.column("prediction_time").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+    numbers: NDArray[np.int64] = moments.to_numpy() // round(length.total_seconds() * 1_000_000)
+    return numbers
 
 
 Check = Callable[[Evidence, Any], CheckResult]
