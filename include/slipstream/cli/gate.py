@@ -44,7 +44,7 @@ def selftest(
     """Simulate decisions on the model's own history: how often are equals promoted, and how often real gains?"""
     from slipstream.cli.demo import Bars
     from slipstream.promotion.selftest import EFFECTS
-    from slipstream.training.selftest import selftest as run
+    from slipstream.training import selftest_gate
 
     here = project()
     definition = here.definitions.model(model)
@@ -54,7 +54,7 @@ def selftest(
             bars.step(step, total)
             bars.advance(step, done)
 
-        found = run(
+        found = selftest_gate(
             definition,
             definitions=here.definitions,
             lake=here.lake,
@@ -93,21 +93,21 @@ def _print(found: SelfTest) -> None:
         f"Version {found.version} against itself: a gain of {found.self_gain:g}, promoted in "
         f"{found.self_promotion_rate:.1%} of the decisions."
     )
-    words = {"seed": "two fits of other seeds", "days": "two fits on redrawn days"}
+    words = {"seed": "fits of other seeds", "days": "fits on redrawn days"}
     rows = [
         {
-            "equals": words[pair.name] + (" (identical)" if pair.identical else ""),
-            "promoted": f"{pair.false_promotion_rate:.1%}",
+            "equals": words[each.name] + (" (identical)" if each.identical else ""),
+            "promoted": f"{each.false_promotion_rate:.1%}",
             "at most": f"{found.bound:.1%}",
-            "lag one": f"{pair.lag_one:+.2f}",
+            "lag one": f"{each.lag_one:+.2f}",
         }
-        for pair in found.pairs
+        for each in found.equals
     ]
     print_table("False promotions", rows, empty="")
     curve = [
         {
             "loss lower by": f"{effect.effect:.1%}",
-            **{f"promoted, {pair.name}": f"{pair.power[place].rate:.1%}" for pair in found.pairs if pair.power},
+            **{f"promoted, {each.name}": f"{each.power[place].rate:.1%}" for each in found.equals if each.power},
             "": "█" * round(effect.rate * WIDTH),
         }
         for place, effect in enumerate(found.power)

@@ -7,6 +7,8 @@ its rows hang together, is in it; what hangs together from day to day is not, wh
 The null is exact: the differences of two fits are moved by a constant a row until their mean over the whole history is
 the gate's threshold, the worst case of a challenger that must not be promoted. Their shape, with its skew and its heavy
 tails, stays as it is; to flip the signs of blocks at random instead would make them symmetric and flatter the test.
+Each decision draws which two of several equals it compares, and which of them is called the challenger: that is what
+equals are. Of one pair and one role the rate may be far from it either way, by the skew that these two happen to have.
 A gain is injected in proportion to the loss of each row, as a better model gains most where there is most to gain.
 
 Blocks: Künsch (1989); clusters, and the test: Cameron, Gelbach and Miller (2008); to impose the null on resampled data:
@@ -39,8 +41,8 @@ class Blocks:
     """What decisions are drawn from: by block, shape ``(blocks,)``.
 
     Attributes:
-        gains: Sum of the one's loss minus the other's.
-        losses: Sum of the one's loss.
+        gains: Sum of the champion's loss minus the challenger's.
+        losses: Sum of the champion's loss.
         rows: Number of rows.
     """
 
@@ -71,7 +73,7 @@ class Effect:
 
 
 def simulate(
-    history: Blocks,
+    pairs: Sequence[Blocks],
     check: MetricGainCheck,
     *,
     blocks: int,
@@ -82,41 +84,38 @@ def simulate(
 ) -> tuple[float, tuple[Effect, ...]]:
     """Return how often a challenger at the threshold is promoted, and how often one with each of ``effects``.
 
-    All effects of a simulation are decided on the same blocks and resamples, so the curve is smooth in what it shares.
+    Each decision is on one of ``pairs``, drawn at random; all effects are decided on the same blocks and resamples, so
+    the curve is smooth in what it shares.
 
     Args:
         blocks: How many blocks of time a decision has.
         effects: Relative improvements of the loss; 0.01 is a loss that is 1 % lower.
         advance: Is told after each simulation how many are done.
     """
-    centred = history.gains - history.gain * history.rows
-    variants = [centred + threshold(check) * history.rows, *(centred + each * history.losses for each in effects)]
-    rates = promotion_rates(
-        np.stack(variants), history.rows, check, blocks=blocks, simulations=simulations, seed=seed, advance=advance
-    )
+    level = threshold(check)
+    variants = [_variants(history, level, effects) for history in pairs]
+    generator, promoted = np.random.default_rng(seed), np.zeros(1 + len(effects))
+    for done in range(1, simulations + 1):
+        place = int(generator.integers(len(pairs)))
+        rows = pairs[place].rows
+        drawn = generator.integers(len(rows), size=blocks)
+        weights = draw_weights(blocks, check.resamples, generator)
+        for kind, sums in enumerate(variants[place][:, drawn]):
+            found = difference_of_sums(sums, rows[drawn], alpha=check.alpha, threshold=level, weights=weights)
+            promoted[kind] += found.lower > level
+        advance(done)
+    rates = [float(rate) for rate in promoted / simulations]
     return rates[0], tuple(Effect(each, rate) for each, rate in zip(effects, rates[1:], strict=True))
 
 
-def promotion_rates(
-    gains: Floats,
-    rows: Floats,
-    check: MetricGainCheck,
-    *,
-    blocks: int,
-    simulations: int,
-    seed: int,
-    advance: Callable[[int], None] = lambda _: None,
-) -> list[float]:
-    """Return how often each variant of the blocks' sums of gains, shape ``(variants, blocks)``, is promoted."""
-    generator, promoted, level = np.random.default_rng(seed), np.zeros(len(gains)), threshold(check)
-    for done in range(1, simulations + 1):
-        drawn = generator.integers(len(rows), size=blocks)
-        weights = draw_weights(blocks, check.resamples, generator)
-        for place, sums in enumerate(gains[:, drawn]):
-            found = difference_of_sums(sums, rows[drawn], alpha=check.alpha, threshold=level, weights=weights)
-            promoted[place] += found.lower > level
-        advance(done)
-    return [float(rate) for rate in promoted / simulations]
+def _variants(history: Blocks, level: float, effects: Sequence[float]) -> Floats:
+    """Return the sums of gains at the threshold, and with each effect: shape ``(1 + effects, blocks)``.
+
+    Of two that never differ the former stay 0, for a threshold that is met only up to rounding would be a gain.
+    """
+    centred = history.gains - history.gain * history.rows
+    null = centred + level * history.rows if history.gains.any() else centred
+    return np.stack([null, *(centred + each * history.losses for each in effects)])
 
 
 def threshold(check: MetricGainCheck) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -23,20 +25,31 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 Show = Callable[[str, int, int], None]
+EQUALS = 4  # fits of a kind: twelve pairs, each in either role
 
 
 @dataclass(frozen=True)
 class Scored:
-    """The history by row: its blocks, and the loss of each version on it."""
+    """The history by row: its blocks, and the loss of each estimator on it, shape ``(n,)``.
+
+    Attributes:
+        version: Losses of the version itself, scored twice.
+        equals: ``seed`` and ``days``: losses of fits that differ by it.
+    """
 
     blocks: NDArray[np.int64]
-    losses: dict[str, Floats]
+    version: tuple[Floats, Floats]
+    equals: Mapping[str, list[Floats]]
 
-    def pair(self, one: str, other: str) -> Blocks:
+    def pairs(self, name: str) -> list[Blocks]:
+        """Return every two of the equals, each in either role."""
+        return [self.pair(one, other) for one, other in itertools.permutations(self.equals[name], 2)]
+
+    def pair(self, champion: Floats, challenger: Floats) -> Blocks:
         from slipstream.promotion.resampling import block_sums
 
-        gains, rows = block_sums(self.losses[one] - self.losses[other], self.blocks)
-        return Blocks(gains, block_sums(self.losses[one], self.blocks)[0], rows)
+        gains, rows = block_sums(champion - challenger, self.blocks)
+        return Blocks(gains, block_sums(champion, self.blocks)[0], rows)
 
 
 def history_since(model: Model, details: VersionDetails, source: dict[str, Any]) -> tuple[pa.Table, datetime]:
@@ -110,10 +123,9 @@ def score_equals(
 ) -> Scored:
     """Fit the equals, and return the loss of each, and of the version itself twice, on every row of the history.
 
-    ``base`` has the seed; ``seed`` only another one; ``days`` another one, and training days redrawn with replacement.
+    All have the version's parameters and training rows. ``seed``: four that differ by their seed alone. ``days``: the
+    first of these, and three more whose training days were drawn anew, with replacement.
     """
-    import numpy as np
-
     from slipstream.features import population_set
     from slipstream.metrics import row_losses
     from slipstream.promotion.frames import feature_kinds, model_frame
@@ -122,28 +134,30 @@ def score_equals(
     from slipstream.training.dataset import in_order, part
     from slipstream.training.fitting import fit
 
-    trained = population_set(
-        model, details.train_start, details.train_end, as_of=details.as_of, labels=True, **source
-    ).rows
-    trained = in_order(trained, model)
+    span = (details.train_start, details.train_end)
+    trained = in_order(population_set(model, *span, as_of=details.as_of, labels=True, **source).rows, model)
     kinds = feature_kinds(trained.schema, model.feature_columns)
     frame, label = model_frame(rows, kinds), rows.column("label").to_numpy().astype("float64")
+
+    def loss(score: Floats) -> Floats:
+        return row_losses(check.metric or model.default_loss, label, score)
+
+    fitted: list[Floats] = []
+    for place in range(2 * EQUALS - 1):
+        show("Fit equals", place, 2 * EQUALS - 1)
+        given = trained
+        if place >= EQUALS:
+            given = trained.take(_redrawn(block_numbers(trained, check.block), seed + place))
+        seeded = model.model_copy(update={"seed": (seed + place) % 2**32})
+        fitted.append(loss(predict(model.task, fit(seeded, details.params, part(given, kinds)), frame)))
+    show("Fit equals", 2 * EQUALS - 1, 2 * EQUALS - 1)
     version = registry.load(model.name, details.version)
-    scores = {name: version.score(rows) for name in ("version", "again")}
-    redrawn = trained.take(_redrawn(block_numbers(trained, check.block), seed))
-    for done, (name, given, its_seed) in enumerate(
-        (("base", trained, seed), ("seed", trained, seed + 1), ("days", redrawn, seed + 1))
-    ):
-        show("Fit equals", done, 3)
-        seeded = model.model_copy(update={"seed": its_seed % 2**32})
-        scores[name] = predict(model.task, fit(seeded, details.params, part(given, kinds)), frame)
-    show("Fit equals", 3, 3)
-    metric = check.metric or model.default_loss
-    losses = {name: row_losses(metric, label, score) for name, score in scores.items()}
-    if wrong := [name for name, loss in losses.items() if not np.isfinite(loss).all()]:
-        message = f"Losses of {wrong} are not finite on the history of {model.name!r}: no decision can be simulated."
+    itself = (loss(version.score(rows)), loss(version.score(rows)))
+    if any(not math.isfinite(each.sum()) for each in (*fitted, *itself)):
+        message = f"Losses on the history of {model.name!r} are not finite: no decision can be simulated."
         raise FatalError(message)
-    return Scored(block_numbers(rows, check.block), losses)
+    equals = {"seed": fitted[:EQUALS], "days": [fitted[0], *fitted[EQUALS:]]}
+    return Scored(block_numbers(rows, check.block), itself, equals)
 
 
 def _redrawn(blocks: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

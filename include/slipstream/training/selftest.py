@@ -1,8 +1,8 @@
 """The gate put to the test on a model's own history: equals, which it must refuse, and gains that are really there.
 
-Two pairs of equals, fitted on the training set of a version, with its parameters: two that differ by their seed alone,
-and two of which the second saw training days redrawn with replacement. The first is the classical A/A test; the second
-differs as much as a retraining does, and so says what the gate sees in practice.
+Two kinds of equals, fitted on the training set of a version, with its parameters: some that differ by their seed alone,
+and some that saw training days redrawn with replacement. The first is the classical A/A test; the second differ as much
+as a retraining does, and so say what the gate sees in practice.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from slipstream.errors import DefinitionError, NotFoundError
 from slipstream.intervals import iso
 from slipstream.promotion.registry import Registry
-from slipstream.promotion.selftest import EFFECTS, Effect, promotion_rates, simulate, threshold, upper_bound
+from slipstream.promotion.selftest import EFFECTS, Effect, simulate, threshold, upper_bound
 from slipstream.training.equals import Show, history_since, score_equals, window_blocks
 
 if TYPE_CHECKING:
@@ -26,18 +26,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two equals, and what the gate said of them.
+class Equals:
+    """Equals of one kind, and what the gate said of them.
 
     Attributes:
         name: ``seed`` or ``days``: what they differ by.
-        gain: The mean gain of the second over the history, before it was moved to the threshold.
-        lag_one: Correlation of one block's mean gain with the next one's; large ones speak for longer blocks.
-        identical: The two score alike in every bit, so there is nothing to tell apart.
+        spread: The mean, over pairs, of the absolute gain of one over the other in the whole history.
+        lag_one: The mean correlation of one block's mean gain with the next one's; a large one asks for longer blocks.
+        identical: All score alike in every bit, so there is nothing to tell apart.
+        power: How often a challenger of the same kind that is truly better is promoted.
     """
 
     name: str
-    gain: float
+    spread: float
     lag_one: float
     identical: bool
     false_promotion_rate: float
@@ -73,17 +74,17 @@ class SelfTest:
     self_gain: float
     self_promotion_rate: float
     bound: float
-    pairs: tuple[Pair, ...]
+    equals: tuple[Equals, ...]
 
     @property
     def false_promotion_rate(self) -> float:
-        """The worse of the pairs'."""
-        return max(pair.false_promotion_rate for pair in self.pairs)
+        """The worse of the kinds'."""
+        return max(each.false_promotion_rate for each in self.equals)
 
     @property
     def power(self) -> tuple[Effect, ...]:
-        """Of the pair that differs as a retraining does."""
-        return self.pairs[-1].power
+        """Of the kind that differs as a retraining does."""
+        return self.equals[-1].power
 
     @property
     def holds(self) -> bool:
@@ -97,7 +98,7 @@ class SelfTest:
         return {**plain, **found, "holds": self.holds}
 
 
-def selftest(
+def selftest_gate(
     model: Model,
     *,
     definitions: Definitions,
@@ -122,6 +123,8 @@ def selftest(
         DefinitionError: The gate has no ``metric_gain``.
         FatalError: Too little history.
     """
+    import numpy as np
+
     check = _check(model)
     registry = Registry.from_settings(settings)
     details = registry.details(model.name, version) if version else _longest(model, registry, lake)
@@ -131,17 +134,20 @@ def selftest(
     rows, end = history_since(model, details, source)
     window = window_blocks(model, check, rows, end)
     scored = score_equals(model, check, details, registry, rows, source, seed=seed, show=show)
-    found, total = [], 2 * simulations
-    for place, name in enumerate(("seed", "days")):
-        done = place * simulations
-        history = scored.pair("base", name)
-        identical = not history.gains.any() and bool((scored.losses["base"] == scored.losses[name]).all())
-        rate, power = (0.0, ()) if identical else simulate(
-            history, check, blocks=window, simulations=simulations, effects=effects, seed=seed,
-            advance=lambda more, done=done: show("Simulate decisions", done + more, total),
+    found = []
+    for place, name in enumerate(scored.equals):
+        done, pairs = place * simulations, scored.pairs(name)
+        rate, power = simulate(
+            pairs, check, blocks=window, simulations=simulations, effects=effects, seed=seed,
+            advance=lambda more, done=done: show("Simulate decisions", done + more, 2 * simulations),
         )  # fmt: skip
-        found.append(Pair(name, history.gain, history.lag_one, identical, rate, power))
-    itself = scored.pair("version", "again")
+        spread, lag_one = (
+            float(np.mean(each)) for each in zip(*((abs(p.gain), p.lag_one) for p in pairs), strict=True)
+        )
+        identical = not any(pair.gains.any() for pair in pairs)
+        found.append(Equals(name, spread, lag_one, identical, 0.0 if identical else rate, () if identical else power))
+    itself = scored.pair(*scored.version)
+    promoted, _ = simulate([itself], check, blocks=window, simulations=simulations, effects=(), seed=seed)
     return SelfTest(
         model=model.name,
         version=details.version,
@@ -157,12 +163,10 @@ def selftest(
         rows=rows.num_rows,
         blocks=len(set(scored.blocks.tolist())),
         window_blocks=window,
-        self_gain=float(abs(scored.losses["version"] - scored.losses["again"]).max()),
-        self_promotion_rate=promotion_rates(
-            itself.gains[None], itself.rows, check, blocks=window, simulations=simulations, seed=seed
-        )[0],
+        self_gain=float(abs(scored.version[0] - scored.version[1]).max()),
+        self_promotion_rate=promoted,
         bound=upper_bound(check.alpha, simulations),
-        pairs=tuple(found),
+        equals=tuple(found),
     )
 
 
