@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_BLOCKS = 5
+_ENDLESS = 1e12  # stands for infinity, which JSON does not have
 _CELLS = 4_000_000  # of the matrix of weights that is held at a time
 
 
@@ -154,7 +155,7 @@ def _statistics(
     residual = np.where(residual > 1e-12 * parts[:, 0], residual, 0.0)
     error = np.sqrt(number / (number - 1) * residual) / rows
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.nan_to_num((drawn - mean) / error, nan=0.0, posinf=np.inf, neginf=-np.inf)
+        return np.nan_to_num((drawn - mean) / error, nan=0.0, posinf=_ENDLESS, neginf=-_ENDLESS)
 
 
 def _student_quantile(level: float, freedom: int) -> float:

