@@ -281,7 +281,7 @@ CHECKS_PY = "def fine(evidence, *, most=1): ...\ndef other(): ...\n"
     ("line", "text", "path", "words"),
     [
         ('{check: own, function: "checks:fine", settings: {most: 3}}', CHECKS_PY, None, ""),
-        ('{check: own, function: "cheks:fine"}', CHECKS_PY, "gate.0.function", "no file cheks.py in the folder"),
+        ('{check: own, function: "checkz:fine"}', CHECKS_PY, "gate.0.function", "no file checkz.py in the folder"),
         ('{check: own, function: "checks:fin"}', CHECKS_PY, "gate.0.function", "no function 'fin'; it has fine, other"),
         ('{check: own, function: "checks:other"}', CHECKS_PY, "gate.0.function", "is called as other(evidence)"),
         ('{check: own, function: "checks:fine", settings: {mist: 3}}', CHECKS_PY, "gate.0.function", "'mist'"),

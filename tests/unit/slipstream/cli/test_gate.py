@@ -48,4 +48,4 @@ def test_the_self_test_prints_rates_and_a_curve(trained: str, slipstream: Cli, t
 
 
 def test_a_model_that_is_not_there_is_told(trained: str, slipstream: Cli) -> None:
-    assert slipstream("gate", "selftest", "amont").exit_code == 1
+    assert slipstream("gate", "selftest", "amount2").exit_code == 1
