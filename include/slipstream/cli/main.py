@@ -36,6 +36,7 @@ COMMANDS = {
         ("lineage", "lineage"),
         ("replay", "replay"),
         ("explain", "explain"),
+        ("gate", "gate"),
         ("demo", "demo"),
     ),
 }

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from slipstream.definitions.base import Cron, Definition, Duration, FileName, Moment, Name, Strict
+from slipstream.definitions.code import file_of
 from slipstream.definitions.gate import GateCheck
 from slipstream.definitions.problem import Fault, raise_faults
 from slipstream.definitions.rules import model_faults
@@ -213,8 +214,14 @@ class Model(Definition):
         return "log_loss" if self.task == "binary_classification" else "absolute_error"
 
     @property
-    def digest_files(self) -> tuple[str, ...]:
+    def training_files(self) -> tuple[str, ...]:
+        """Files whose content changes what training makes."""
         return (self.population.sql, self.label.sql, "estimator.py")
+
+    @property
+    def digest_files(self) -> tuple[str, ...]:
+        named = (getattr(each, "function", None) for each in self.gate)
+        return tuple(dict.fromkeys([*self.training_files, *(file_of(each) for each in named if each)]))
 
     @property
     def training_digest(self) -> str:
@@ -225,7 +232,7 @@ class Model(Definition):
         names = ("task", "key", "population", "label", "features", "keys", "training", "evaluation", "seed")
         dumped = self.model_dump(mode="json")
         dumped["training"] = {k: v for k, v in dumped["training"].items() if k != "schedule"}
-        content = [{name: dumped[name] for name in names}, {file: self.text(file) for file in self.digest_files}]
+        content = [{name: dumped[name] for name in names}, {file: self.text(file) for file in self.training_files}]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @model_validator(mode="after")
