@@ -35,11 +35,14 @@ COMMANDS = {
     ),
     "Models": (
         ("run", "run"),
+        ("verdict", "verdict"),
         ("champion", "champion"),
         ("ledger", "ledger"),
         ("rollback", "rollback"),
         ("lineage", "lineage"),
         ("replay", "replay"),
+        ("explain", "explain"),
+        ("gate", "gate"),
         ("demo", "demo"),
     ),
 }

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from slipstream.definitions.base import Cron, Definition, Duration, FileName, Moment, Name, Strict
+from slipstream.definitions.code import file_of
 from slipstream.definitions.gate import GateCheck
 from slipstream.definitions.problem import Fault, raise_faults
 from slipstream.definitions.rules import model_faults
@@ -97,11 +98,30 @@ class Approval(Strict):
         return self
 
 
+class Explain(Strict):
+    """Which predictions are stored with their reasons, and how many of these."""
+
+    top: int = Field(default=5, ge=1, le=100, description="So many features with the largest contributions.")
+    rows: Literal["all"] | None = Field(default=None, description="all: every prediction. It, or top_fraction.")
+    top_fraction: float | None = Field(
+        default=None, gt=0, le=1, description="Only the highest scores of an interval, this share of them."
+    )
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Explain:
+        if (self.rows is None) == (self.top_fraction is None):
+            found = "neither" if self.rows is None else "both"
+            message = f"Wanted either rows: all or top_fraction, a share such as 0.05; found {found}."
+            raise_faults([Fault(("rows",), message)])
+        return self
+
+
 class Scoring(Strict):
     """When rows are scored: at the start of their interval (ahead of events) or after its end."""
 
     schedule: Cron = "0 0 * * *"
     at: Literal["start", "end"] = "end"
+    explain: Explain | None = Field(default=None, description="Store reasons with predictions; none: no reasons.")
 
 
 class Monitoring(Strict):
@@ -128,11 +148,20 @@ class Retraining(Strict):
     min_new_labels: int = Field(default=1000, ge=0)
 
 
+class Card(Strict):
+    """What a team says on the model card beyond what is measured; all of it may be left out."""
+
+    limits: tuple[str, ...] = Field(default=(), description="Known weaknesses, and what to do about them.")
+    out_of_scope: tuple[str, ...] = Field(default=(), description="Uses that it is not made for.")
+    ethics: str | None = Field(default=None, min_length=1, description="Who is affected, and how; what was weighed.")
+
+
 class Model(Definition):
     """``model.yaml``."""
 
     kind: ClassVar[str] = "model"
     file_name: ClassVar[str] = "model.yaml"
+    not_in_digest: ClassVar[frozenset[str]] = Definition.not_in_digest | {"card"}
 
     purpose: str = Field(min_length=1)
     task: Task
@@ -152,6 +181,7 @@ class Model(Definition):
     scoring: Scoring = Scoring()
     monitoring: Monitoring = Monitoring()
     retraining: Retraining = Retraining()
+    card: Card = Card()
 
     @property
     def table(self) -> str:
@@ -186,8 +216,14 @@ class Model(Definition):
         return "log_loss" if self.task == "binary_classification" else "absolute_error"
 
     @property
-    def digest_files(self) -> tuple[str, ...]:
+    def training_files(self) -> tuple[str, ...]:
+        """Files whose content changes what training makes."""
         return (self.population.sql, self.label.sql, "estimator.py")
+
+    @property
+    def digest_files(self) -> tuple[str, ...]:
+        named = (getattr(each, "function", None) for each in self.gate)
+        return tuple(dict.fromkeys([*self.training_files, *(file_of(each) for each in named if each)]))
 
     @property
     def training_digest(self) -> str:
@@ -195,7 +231,7 @@ class Model(Definition):
         names = ("task", "key", "population", "label", "features", "keys", "training", "evaluation", "seed")
         dumped = self.model_dump(mode="json")
         dumped["training"] = {k: v for k, v in dumped["training"].items() if k != "schedule"}
-        return self._digest_of({name: dumped[name] for name in names}, self.digest_files)
+        return self._digest_of({name: dumped[name] for name in names}, self.training_files)
 
     @property
     def scoring_digest(self) -> str:

@@ -17,14 +17,15 @@ from slipstream.intervals import duration, iso, utc
 TYPE_NAMES = ("string", "int64", "float64", "bool", "timestamp", "date")
 RESERVED = frozenset({"interval_start"})
 TIMES = ("event_time", "known_at")
-PREDICTION_COLUMNS = frozenset({"prediction_time", "score", "label", "model_version", "run_id", *RESERVED})
+PREDICTION_COLUMNS = frozenset(
+    {"prediction_time", "score", "label", "model_version", "run_id", "baseline", "reasons", *RESERVED}
+)
 LOSSES: Mapping[str, tuple[str, ...]] = {
     "binary_classification": ("log_loss", "brier"),
     "regression": ("absolute_error", "squared_error"),
 }
 TASKS: Mapping[str, tuple[str, ...]] = {  # of checks that are not for every task
     "fairness": ("binary_classification",),
-    "value": ("binary_classification",),
 }
 
 
@@ -117,6 +118,12 @@ def _metric_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
         if task not in TASKS.get(str(name), LOSSES):
             message = f"The check {name!r} is for {', '.join(TASKS[str(name)])}; the model's task is {task}. Remove it."
             yield Fault(("gate", str(position), "check"), message)
+        if name == "value" and task == "regression" and not _mapping(check).get("function"):
+            message = (
+                "A regression has no outcomes such as true_positive. Name a function of labels and predictions that "
+                'gives what each is worth: {check: value, function: "estimator:value"}.'
+            )
+            yield Fault(("gate", str(position), "function"), message)
         metric = _mapping(check).get("metric")
         if metric in every and metric not in LOSSES[task]:
             path = ("gate", str(position), "metric")

@@ -7,6 +7,7 @@ from types import ModuleType
 import pytest
 
 PACKAGES = (
+    "attribution",
     "definitions",
     "features",
     "freshness",
