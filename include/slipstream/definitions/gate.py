@@ -185,7 +185,7 @@ class BudgetCheck(Strict):
         default=None, gt=0, description="Of memory, to load it and to score 1,000 rows; none: no limit."
     )
     max_megabytes: float | None = Field(default=None, gt=0, description="Of the model's file; none: no limit.")
-    repeats: int = Field(default=7, ge=1, le=100, description="The median of so many runs counts.")
+    repeats: int = Field(default=7, ge=1, le=100, description="The fastest of so many runs counts.")
 
 
 class OwnCheck(Strict):
