@@ -35,6 +35,7 @@ COMMANDS = {
         ("lineage", "lineage"),
         ("replay", "replay"),
         ("monitor", "monitor"),
+        ("explain", "explain"),
         ("demo", "demo"),
     ),
 }

@@ -148,7 +148,7 @@ def open_rig(model: Model, version: str, registry: Registry) -> Rig:
         raise FatalError(message)
     days = max((details.train_end - details.train_start) / DAY, 1)
     rows = registry.dataset_rows(details.run_id) or reference.num_rows
-    weights = importance_of(registry, model.name, version)
+    weights = importance_of(registry, model.name, version).shares
     return Rig(model, registry.load(model.name, version), reference, weights, rows / days)
 
 
