@@ -130,6 +130,10 @@ class Rig:
     def per_day(self) -> float:
         return min(float(self.model.monitoring.sample), self.rate * self.length) / self.length
 
+    def enough(self, drawn: int) -> bool:
+        """Say whether a window is judged of which ``drawn`` rows were drawn as its sample."""
+        return round(drawn * self.rate / self.per_day) >= self.model.monitoring.min_rows
+
     @cached_property
     def reference_loss(self) -> float:
         return float(self.loss(self.usual).mean())
@@ -264,10 +268,9 @@ def _verdicts(rig: Rig, drawn: Floats, pool: pd.DataFrame, losses: Floats) -> It
         known = matured[start : start + CHUNK]
         loss = known @ losses / np.maximum(known.sum(axis=1), 1)
         for window, value in enumerate(loss):
-            rows = round(float(now[window].sum()))
-            metrics = judge_columns(found, window, bounds, rig.weights) if rows >= bounds.min_rows else []
-            labels = round(float(known[window].sum()))
-            if labels >= bounds.min_rows:
+            rows, labels = (round(float(part[window].sum())) for part in (now, known))
+            metrics = judge_columns(found, window, bounds, rig.weights) if rig.enough(rows) else []
+            if rig.enough(labels):
                 about = {"rows": labels, "reference_rows": rig.reference.num_rows}
                 metrics.append(judge_loss(model, float(value), rig.reference_loss, **about))
             verdicts = verdicts_of(model, metrics)
