@@ -157,6 +157,12 @@ class Monitoring(Strict):
     missing_threshold: float = Field(
         default=0.03, gt=0, le=1, description="Missing values beyond those of the reference, as a share of rows."
     )
+    noise_quantile: float = Field(
+        default=0.99,
+        ge=0,
+        lt=1,
+        description="Nothing is an alarm below this quantile of what windows of the reference's own days show.",
+    )
     small_sample: int = Field(
         default=500, ge=0, description="With fewer values on a side, a column's drift must also be significant."
     )

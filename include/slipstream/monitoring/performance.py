@@ -103,6 +103,7 @@ def _judge(
     model: Model, interval: Interval, labelled: pa.Table, seen: Predictions, *, settings: Settings
 ) -> tuple[tuple[Measurement, ...], str | None]:
     """Return what the labels say and where the page lies, or that the window is pending."""
+    from slipstream.monitoring.baseline import open_baseline
     from slipstream.monitoring.reports import keep_report
     from slipstream.monitoring.snapshots import performance_page
     from slipstream.promotion import Registry
@@ -112,8 +113,9 @@ def _judge(
     labels = round(seen.counts[str(seen.version)] * rows / predictions)
     if labels < bounds.min_rows or rows < bounds.min_label_share * predictions:
         return _pending(model, rows, predictions, seen), None
-    reference = Registry.from_settings(settings).reference(model.name, str(seen.version))
-    metrics = (_label_share(model, rows, predictions), *_measure(model, labelled, reference, predictions))
+    base = open_baseline(model, str(seen.version), Registry.from_settings(settings))
+    reference, noise = base.reference, base.noise.loss
+    metrics = (_label_share(model, rows, predictions), *_measure(model, labelled, reference, predictions, noise))
     page = performance_page(model.task, labelled, reference, bounds)
     return metrics, keep_report(model, interval, "performance", page, settings=settings)
 
@@ -140,14 +142,16 @@ def _label_share(model: Model, rows: int, predictions: int) -> Measurement:
     return Measurement("performance", "labels", "label_share", value, limit, False, predictions, 0, note)
 
 
-def _measure(model: Model, labelled: pa.Table, reference: pa.Table, predictions: int) -> tuple[Measurement, ...]:
+def _measure(
+    model: Model, labelled: pa.Table, reference: pa.Table, predictions: int, noise: float
+) -> tuple[Measurement, ...]:
     now, then = _summary(model, labelled), _summary(model, reference)
     rows, missing = labelled.num_rows, f"{predictions - labelled.num_rows} of {predictions} without a label"
     counts, found = {"rows": rows, "reference_rows": reference.num_rows}, []
     for name in sorted(now):
         note = f"{then[name]:.4f} in the reference; {missing}"
         if name == JUDGED[model.task]:
-            found.append(judge_loss(model, now[name], then[name], note=note, **counts))
+            found.append(judge_loss(model, now[name], then[name], noise=noise, note=note, **counts))
         else:
             value = now[name] if math.isfinite(now[name]) else None
             found.append(Measurement("performance", name, "mean", value, None, False, note=note, **counts))
@@ -155,10 +159,10 @@ def _measure(model: Model, labelled: pa.Table, reference: pa.Table, predictions:
 
 
 def judge_loss(
-    model: Model, value: float, reference: float, *, rows: int, reference_rows: int, note: str = ""
+    model: Model, value: float, reference: float, *, noise: float, rows: int, reference_rows: int, note: str = ""
 ) -> Measurement:
-    """Return a window's loss beside what it may be: ``performance_margin`` above the reference's."""
-    limit = reference * (1 + model.monitoring.performance_margin)
+    """Return a window's loss beside what it may be: ``performance_margin`` above the reference's, or its noise."""
+    limit = max(reference * (1 + model.monitoring.performance_margin), noise)
     shown = value if math.isfinite(value) else None
     return Measurement(
         "performance", JUDGED[model.task], "mean", shown, limit, value > limit, rows, reference_rows, note
