@@ -132,7 +132,7 @@ def _quantile(values: Floats, share: float) -> float:
 
 
 def open_baseline(model: Model, version: str, registry: Registry) -> Baseline:
-    """Return what a version is compared with, kept in memory for the next time; FatalError where it has no reference."""
+    """Return what a version is compared with, kept in memory for the next time; FatalError without a reference."""
     key = (registry.tracking_uri, model.name, str(version), model.monitoring, model.label.maturity, model.seed)
     if key not in _kept:
         while len(_kept) >= KEPT:

@@ -91,16 +91,13 @@ def judge_columns(
 
     A threshold is that of the settings, or the noise of the column where that is more.
     """
-    drift, missing = bounds.drift_threshold, bounds.missing_threshold
-    features = [name for name in found if name in weights]
-    rows = [
-        _missing(name, found[name], window, max(missing, noise.missing.get(name, 0.0)), weights[name])
-        for name in features
-    ]
-    rows += [
-        _drift(name, each, window, max(drift, noise.distances.get(name, 0.0)), weights.get(name))
-        for name, each in found.items()
-    ]
+    rows = []
+    for name in (each for each in found if each in weights):
+        limit = max(bounds.missing_threshold, noise.missing.get(name, 0.0))
+        rows.append(_missing(name, found[name], window, limit, weights[name]))
+    for name, each in found.items():
+        limit = max(bounds.drift_threshold, noise.distances.get(name, 0.0))
+        rows.append(_drift(name, each, window, limit, weights.get(name)))
     small = [name for name, each in found.items() if _is_small(each, window, bounds)]
     return _tested(rows, {name: found[name] for name in small}, window, bounds) if small else rows
 

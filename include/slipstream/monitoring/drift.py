@@ -138,7 +138,7 @@ def _compare(
         found.append(Measurement("drift", "weights", "none", None, None, False, 0, len(then), note))
     for name, earlier in earlier_windows(model, window, since).items():
         found += _compare_earlier(name, model, interval, earlier, now, base, since, source)
-    page = drift_page(now, then, judged, found, bounds)
+    page = drift_page(now, then, judged, found)
     path = keep_report(model, interval, "drift", page, settings=source["settings"]) if page is not None else None
     versions = {**read, **about.versions}
     return replace(about, rows=rows.num_rows, report=path, metrics=tuple(found), versions=versions)

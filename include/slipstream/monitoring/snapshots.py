@@ -24,7 +24,6 @@ def drift_page(
     then: pd.DataFrame,
     kinds: Mapping[str, str],
     measured: Sequence[Measurement],
-    bounds: Monitoring,
 ) -> Any:
     """Return Evidently's report on missing values and drift; None where no column could be measured.
 
@@ -45,7 +44,7 @@ def drift_page(
         categorical_columns=[name for name in names if kinds[name] != NUMBER],
     )
     metrics: list[Any] = [
-        ValueDrift(column=each.metric, method=each.method, threshold=bounds.drift_threshold) for each in shown
+        ValueDrift(column=each.metric, method=each.method, threshold=each.threshold) for each in shown
     ]
     metrics += [MissingValueCount(column=name) for name in names]
     return _run(metrics, now[names], then[names], definition)
