@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DAY = timedelta(days=1)
 LOSSES = {"binary_classification": "log_loss", "regression": "absolute_error"}
-DRAWN, DIGITS, KEPT = 600, 6, 16
+DRAWN, DIGITS, KEPT = 1000, 6, 16
 _kept: dict[Any, Baseline] = {}
 
 

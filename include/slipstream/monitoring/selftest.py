@@ -123,9 +123,10 @@ def selftest(
 
 def _false_alarms(base: Baseline, days: int, block: int, dice: np.random.Generator) -> dict[str, int]:
     """Return how many alarms are opened, by kind; ``any`` counts the times that there was none before."""
-    warm = base.length + base.lag
-    drawn = base.days.counts(base.days.draw(warm + days, dice, block=block), base.usual.weight, base.per_day, dice)
-    alarms = _alarms(base, list(_verdicts(base, drawn, base.usual.frame, base.loss(base.usual))))
+    drawn = base.days.draw(base.length + base.lag + days, dice, block=block)
+    counts = base.days.counts(drawn, base.usual.weight, base.per_day, dice)
+    windows = _windows(base, counts)
+    alarms = _alarms(base, list(_verdicts(base, *windows, base.usual.frame, base.loss(base.usual))))
     opened = dict.fromkeys((*KINDS, "any"), 0)
     for before, now in zip([set(), *alarms], alarms, strict=False):
         for kind in now - before:
@@ -135,16 +136,18 @@ def _false_alarms(base: Baseline, days: int, block: int, dice: np.random.Generat
 
 
 def _catch(base: Baseline, shift: Shift, trials: int, patience: int, block: int, dice: np.random.Generator) -> Caught:
+    """Return what became of a shift in ``trials`` stretches of days that it begins in the middle of."""
     import pandas as pd
 
     frame = pd.concat([base.usual.frame, shift.rows.frame], ignore_index=True)
     losses = np.concatenate([base.loss(base.usual), base.loss(shift.rows)])
-    before = base.length + base.lag + (base.model.monitoring.persistence.windows - 1) * base.step
-    waits, kinds = [], Counter[str]()
-    for _ in range(trials):
-        wait, found = _trial(base, shift, frame, losses, before, patience, block, dice)
-        waits.append(wait)
-        kinds.update(sorted(found)[:1])
+    drawn = [_windows(base, _stretch(base, shift, patience, block, dice)) for _ in range(trials)]
+    every, matured = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
+    verdicts = list(_verdicts(base, every, matured, frame, losses))
+    each = len(verdicts) // trials
+    found = [_first_alarm(base, verdicts[start : start + each], patience) for start in range(0, each * trials, each)]
+    waits = [wait for wait, _ in found]
+    kinds = Counter(kind for _, new in found for kind in sorted(new)[:1])
     median = float(np.median(waits))
     return Caught(
         shift=shift.name,
@@ -155,24 +158,20 @@ def _catch(base: Baseline, shift: Shift, trials: int, patience: int, block: int,
     )
 
 
-def _trial(
-    base: Baseline,
-    shift: Shift,
-    frame: pd.DataFrame,
-    losses: Floats,
-    before: int,
-    patience: int,
-    block: int,
-    dice: np.random.Generator,
-) -> tuple[float, set[str]]:
-    """Return how many windows a shift went on until an alarm was new, and which; infinity and none where it was not."""
-    after = patience * base.step
-    days = base.days.draw(before + after + WEEK, dice, block=block)
-    days = days[(begin := int(dice.integers(WEEK))) : begin + before + after]  # it may begin on any day of the week
+def _stretch(base: Baseline, shift: Shift, patience: int, block: int, dice: np.random.Generator) -> Floats:
+    """Return counts of usual rows, then of shifted ones, on days in a row: ``(days, usual rows + shifted rows)``."""
+    before = base.length + base.lag + (base.model.monitoring.persistence.windows - 1) * base.step
+    length = before + patience * base.step
+    begin = int(dice.integers(WEEK))  # a shift may begin on any day of the week
+    days = base.days.draw(length + WEEK, dice, block=block)[begin : begin + length]
     usual = base.days.counts(days[:before], base.usual.weight, base.per_day, dice)
     shifted = base.days.counts(days[before:], shift.rows.weight, base.per_day, dice)
-    drawn = np.block([[usual, np.zeros_like(usual)], [np.zeros_like(shifted), shifted]])
-    alarms = _alarms(base, list(_verdicts(base, drawn, frame, losses)))
+    return np.block([[usual, np.zeros_like(usual)], [np.zeros_like(shifted), shifted]])
+
+
+def _first_alarm(base: Baseline, verdicts: Sequence[Verdicts], patience: int) -> tuple[float, set[str]]:
+    """Return how many windows a shift went on until an alarm was new, and which; infinity and none where it was not."""
+    alarms = _alarms(base, verdicts)
     first = len(alarms) - patience
     open_before = alarms[first - 1] if first > 0 else set()
     for number, now in enumerate(alarms[first:], start=1):
@@ -181,15 +180,20 @@ def _trial(
     return float("inf"), set()
 
 
-def _verdicts(base: Baseline, drawn: Floats, pool: pd.DataFrame, losses: Floats) -> Iterator[Verdicts]:
-    """Yield the verdicts on each window of ``drawn``, counts ``(days, rows)`` over the rows of ``pool``."""
-    model, bounds, skip = base.model, base.model.monitoring, base.lag
+def _windows(base: Baseline, drawn: Floats) -> tuple[Floats, Floats]:
+    """Return the windows of ``drawn``, counts by day, and beside each the one whose labels are mature at its end."""
+    days, skip = len(drawn), base.lag
+    every, matured = (windows_of(part, base.length, base.step) for part in (drawn[skip:], drawn[: days - skip]))
+    return every, matured
+
+
+def _verdicts(base: Baseline, every: Floats, matured: Floats, pool: pd.DataFrame, losses: Floats) -> Iterator[Verdicts]:
+    """Yield the verdicts on each window, whose rows are counts ``(windows, rows)`` over those of ``pool``."""
+    model, bounds = base.model, base.model.monitoring
     then = (np.arange(len(pool)) < base.reference.num_rows).astype(np.float64)
-    every, matured = (windows_of(part, base.length, base.step) for part in (drawn[skip:], drawn[: len(drawn) - skip]))
     for start in range(0, len(every), CHUNK):
-        now = every[start : start + CHUNK]
+        now, known = (part[start : start + CHUNK] for part in (every, matured))
         found = compare_columns(pool, now, then, base.kinds, bounds)
-        known = matured[start : start + CHUNK]
         loss = known @ losses / np.maximum(known.sum(axis=1), 1)
         for window, value in enumerate(loss):
             rows, labels = (round(float(part[window].sum())) for part in (now, known))
