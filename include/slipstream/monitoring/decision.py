@@ -138,8 +138,8 @@ def last_alarm(model: Model, *, lake: Lake) -> LastAlarm | None:
     decided = lake.table(model.monitoring_table).read(
         last.start, last.end, columns=["note", "value"], where=pc.field("kind") == "decision"
     )
-    row = decided.to_pylist()[0] if decided.num_rows else {"note": "", "value": 0.0}
-    return LastAlarm(state.at, state.alarms, row["note"], bool(row["value"]), state.model_version)
+    note, value = next(((row["note"], row["value"]) for row in decided.to_pylist()), ("", 0.0))
+    return LastAlarm(state.at, state.alarms, str(note), bool(value), state.model_version)
 
 
 @dataclass(frozen=True)

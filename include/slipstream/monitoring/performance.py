@@ -176,10 +176,10 @@ def _target_drift(model: Model, labelled: pa.Table, reference: pa.Table) -> list
     from slipstream.monitoring.columns import columns_frame, compare_frames, judge_columns
 
     kinds = {"label": NUMBER}
-    sides = [columns_frame(rows, kinds) for rows in (labelled, reference)]
+    now, then = (columns_frame(rows, kinds) for rows in (labelled, reference))
     bounds = model.monitoring.model_copy(update={"number_method": "wasserstein"})
-    found = judge_columns(compare_frames(*sides, kinds, bounds), 0, bounds, {})
-    means = [float(side["label"].mean()) for side in sides]
+    found = judge_columns(compare_frames(now, then, kinds, bounds), 0, bounds, {})
+    means = [float(side["label"].mean()) for side in (now, then)]
     note = f"mean {means[0]:.4f}, {means[1]:.4f} in the reference"
     return [replace(each, note="; ".join(filter(None, [note, each.note]))) for each in found]
 

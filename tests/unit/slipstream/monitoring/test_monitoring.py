@@ -251,7 +251,7 @@ def measured(
 
 
 def test_features_drift_as_a_share_and_the_rest_by_any_one(stocked_shop: Any) -> None:
-    model = stocked_shop.definitions.model("churn")
+    model = bounded(stocked_shop.definitions.model("churn"), drift_share=0.3)
     metrics = [measured("drift", str(n), n == 0) for n in range(4)]
     metrics += [measured("data_quality", "a", False), measured("data_quality", "b", True)]
     metrics.append(measured("performance", "log_loss", False, None))
