@@ -68,16 +68,20 @@ def decide(
     retrain is asked of the alarms that are open after it, which are not written, for other windows may come later.
     """
     from slipstream.lake import Provenance
+    from slipstream.monitoring.reports import link_report
     from slipstream.promotion import Registry
 
     verdicts = verdicts_of(model, [*drift.metrics, *performance.metrics])
     beyond = tuple(verdict.metric for verdict in verdicts if verdict.alarm)
-    newest = _newest_training(Registry.from_settings(settings), model, interval.end)
+    registry = Registry.from_settings(settings)
+    newest = _newest_training(registry, model, interval.end)
     alone, reason = judge(model, interval, beyond, newest)
     decision = Measurement("decision", "retrain", "policy", float(alone), None, bool(beyond), drift.rows, 0, reason)
     rows = _as_rows(interval, drift, performance, (*verdicts, decision))
     provenance = Provenance(run=run, inputs={**performance.versions, **drift.versions}, definition=model.digest)
     commit = lake.table(model.monitoring_table).write(interval, rows, provenance=provenance)
+    if drift.report and drift.model_version:
+        link_report(registry, model, drift.model_version, interval, drift.report, settings)
     state = alarm_state(model, lake=lake, at=interval.end)
     alarms = state.alarms if state is not None else ()
     retrain, reason = judge(model, interval, alarms, newest)

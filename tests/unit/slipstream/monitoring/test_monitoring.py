@@ -24,6 +24,7 @@ from slipstream.monitoring import (
 )
 from slipstream.monitoring.columns import columns_frame, compare_frames, judge_columns
 from slipstream.monitoring.decision import _newest_training, judge
+from slipstream.monitoring.reports import REPORT, UNTIL
 from slipstream.monitoring.rows import Measurement
 from slipstream.monitoring.verdicts import verdicts_of
 from slipstream.promotion import Registry, Verdict
@@ -75,6 +76,9 @@ def test_a_window_is_watched_and_watching_it_again_changes_nothing(watched: tupl
         assert 100_000 < path.stat().st_size < 5_000_000
         assert word in path.read_text(encoding="utf-8")
         assert not list(path.parent.glob("*.partial"))
+    registry = Registry.from_settings(shop.settings)
+    tags = registry.run_tags(registry.details(model.name, str(first.model_version)).run_id)
+    assert (tags[REPORT].endswith(first.report), tags[UNTIL]) == (True, "2013-01-31T00:00:00Z")
 
 
 def test_a_window_that_begins_before_the_first_champion_is_not_judged(watched: tuple[Any, Model]) -> None:
