@@ -1,8 +1,8 @@
 """How long the gate's checks take on 100,000 rows with 10,000 resamples by days, beside resampling the rows plainly.
 
 ``python tests/benchmarks/gate.py [rows]``. The plain one draws days, gathers their rows and takes the mean.
-It is scaled to as many resamples, and gives one percentile interval, where the gate gives a verdict of every check.
-Both are also in processor seconds, which a busy machine does not change as much.
+It is scaled to as many resamples, and gives one percentile interval, the gate a verdict of every check. Both
+are also in processor seconds, which a busy machine does not change as much.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from slipstream.features import Needed
 from slipstream.features.inputs import due_time
 from slipstream.freshness.backfills import steps
 from slipstream.freshness.history import History
-from slipstream.freshness.reading import read_by, waits_for
+from slipstream.freshness.reading import Watched, read_by, waits_for, watched_models
 from slipstream.intervals import Interval
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def find_gaps(
         until: Look at everything that is due by this time (UTC) instead.
         since: Only at intervals that start at or after this time (UTC).
     """
-    order = steps(definitions)
+    order, watched = steps(definitions), watched_models(definitions, lake)
     histories = {table: History.of(lake, table) for table in order}
     found: list[Gap] = []
     fillable: dict[str, set[Interval]] = {}
@@ -88,7 +88,7 @@ def find_gaps(
         if table.startswith("raw/"):
             gaps = _of_source(definitions.source(table.removeprefix("raw/")), open_ones, settings=settings)
         else:
-            gaps = list(_made_of_others(definitions, table, open_ones, histories, fillable))
+            gaps = list(_made_of_others(definitions, table, open_ones, histories, fillable, watched))
         found += gaps
         fillable[table] = {gap.interval for gap in gaps if gap.fillable}
         ends = (each.end for each in (*histories[table].live, *fillable[table]))
@@ -148,9 +148,10 @@ def _made_of_others(
     intervals: list[Interval],
     histories: Mapping[str, History],
     fillable: Mapping[str, set[Interval]],
+    watched: Watched,
 ) -> Iterator[Gap]:
     for interval in intervals:
-        needed = waits_for(definitions, table, interval)
+        needed = waits_for(definitions, table, interval, watched)
         missing = tuple(
             Needed(each.table, lacking)
             for each in needed

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from slipstream.features import Needed, model_inputs, view_inputs
-from slipstream.features.inputs import merge
-from slipstream.monitoring.inputs import drift_window, monitoring_inputs, performance_window, predicted
+from slipstream.monitoring.inputs import inputs_since, watched_since
 
 if TYPE_CHECKING:
     from slipstream.definitions import Definitions, Model
     from slipstream.intervals import Interval
+    from slipstream.lake import Lake
+
+Watched = Mapping[str, datetime | None]
+"""Model to the time (UTC) since which it is watched; None before it had a champion."""
 
 
 def read_by(definitions: Definitions, table: str) -> set[str]:
@@ -26,7 +30,12 @@ def read_by(definitions: Definitions, table: str) -> set[str]:
     return below | ({model.table} if kind == "monitoring" else set())
 
 
-def waits_for(definitions: Definitions, table: str, interval: Interval) -> list[Needed]:
+def watched_models(definitions: Definitions, lake: Lake) -> Watched:
+    """Return since when each model is watched; the ledger is read once a model."""
+    return {name: watched_since(model, lake=lake) for name, model in definitions.models.items()}
+
+
+def waits_for(definitions: Definitions, table: str, interval: Interval, watched: Watched) -> list[Needed]:
     """Return what has to be complete before ``interval`` of ``table`` can be made; nothing for a source."""
     kind, _, name = table.partition("/")
     if kind == "features":
@@ -34,25 +43,25 @@ def waits_for(definitions: Definitions, table: str, interval: Interval) -> list[
     if kind == "predictions":
         return model_inputs(definitions.model(name), interval, definitions=definitions)
     if kind == "monitoring":
-        return monitoring_inputs(definitions.model(name), interval, definitions=definitions)
+        return inputs_since(definitions.model(name), interval, watched[name], definitions=definitions)
     return []
 
 
-def was_read(definitions: Definitions, table: str, interval: Interval, tables: Collection[str]) -> list[Needed]:
+def was_read(
+    definitions: Definitions, table: str, interval: Interval, tables: Collection[str], watched: Watched
+) -> list[Needed]:
     """Return what ``interval`` of ``table`` was made from, given the ``tables`` that its commit names.
 
     A version reads the features that it was trained on, which need not be those of today's model.yaml.
     """
     kind, _, name = table.partition("/")
     if kind == "features":
-        return waits_for(definitions, table, interval)
+        return waits_for(definitions, table, interval, watched)
     model = _with_views(definitions.model(name), tables, definitions)
     if kind == "predictions":
         needed = model_inputs(model, interval, definitions=definitions)
     else:
-        windows = (drift_window(model, interval), performance_window(model, interval))
-        needed = monitoring_inputs(model, interval, definitions=definitions)
-        needed = merge([*needed, *(predicted(model, window) for window in windows)])
+        needed = inputs_since(model, interval, watched[name], definitions=definitions)
     return [each for each in needed if each.table in tables]
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from slipstream.definitions.tables import table_definition
 from slipstream.freshness.backfills import spans, steps
 from slipstream.freshness.history import History
-from slipstream.freshness.reading import definition_digest, read_by, was_read
+from slipstream.freshness.reading import Watched, definition_digest, read_by, was_read, watched_models
 from slipstream.intervals import Interval
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def find_stale(*, definitions: Definitions, lake: Lake) -> list[Stale]:
     Each table's log is read once. Intervals that their definition does not have any more are left out.
     """
     found: list[Stale] = []
-    order = steps(definitions)
+    order, watched = steps(definitions), watched_models(definitions, lake)
     histories = {table: History.of(lake, table) for table in order}
     for table, step in order.items():
         if step == 0:
@@ -88,7 +88,7 @@ def find_stale(*, definitions: Definitions, lake: Lake) -> list[Stale]:
                 continue
             changed = digest is not None and commit.provenance.get("definition") != digest
             first = [Reason("definition")] if changed else []
-            reasons = (*first, *_reasons(table, interval, commit, definitions, histories))
+            reasons = (*first, *_reasons(table, interval, commit, definitions, histories, watched))
             if reasons:
                 found.append(Stale(table, interval, reasons))
                 histories[table].mark(interval)
@@ -101,6 +101,7 @@ def _reasons(
     commit: Commit,
     definitions: Definitions,
     histories: Mapping[str, History],
+    watched: Watched,
 ) -> list[Reason]:
     recorded: Mapping[str, int] = commit.provenance.get("inputs") or {}
     found: list[Reason] = []
@@ -109,7 +110,7 @@ def _reasons(
     below = read_by(definitions, table) if table.startswith("features/") else recorded.keys() & histories.keys()
     if all(each in recorded and histories[each].untouched(interval.end, recorded[each]) for each in below):
         return found
-    for needed in was_read(definitions, table, interval, recorded):
+    for needed in was_read(definitions, table, interval, recorded, watched):
         history, read = histories[needed.table], recorded.get(needed.table)
         if read is None:
             there = history.held(needed.intervals)

@@ -157,6 +157,7 @@ def test_monitoring_that_was_made_before_an_older_prediction_of_its_window_is_st
         kiosk.ingest(definitions, number, 1.0, 2.0)
     kiosk.make(definitions, TREND, *range(5))
     kiosk.make(definitions, SHARE, *range(5))
+    kiosk.crown()
     for number in (4, 3):  # backwards, each with its monitoring
         kiosk.make(definitions, SCORES, number)
         kiosk.make(definitions, WATCH, number)
