@@ -56,7 +56,7 @@ demo up down: install
 	@$(BIN)/slipstream $@
 
 test: install
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term $(ARGS)
 
 test-soak: install
 	@$(BIN)/python -m pytest -m soak tests/e2e/soak $(ARGS)
