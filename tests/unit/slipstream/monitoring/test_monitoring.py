@@ -168,7 +168,7 @@ def test_what_a_version_says_of_the_time_that_it_was_trained_on_does_not_count(s
     _, rows = watch(stocked_shop, model, 31)
     (row,) = [row for row in rows if row["kind"] == "prediction_drift"]
     assert row["value"] is None
-    assert "both predicted in this window" in row["note"]
+    assert "are of version 1 and 2, the newest one is of version 2" in row["note"]
     assert any(row["kind"] == "drift" and row["value"] for row in rows)
 
 
