@@ -1,0 +1,146 @@
+"""One training, by the calls of the training tasks, without MLflow: the same candidates, the same choice, the same fit.
+
+A training at a time gives the same version whichever policy asked for it, so it is made once. All that is asked of a
+version afterwards is kept with it: its scores of every later row, and its reference sample.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slipstream.intervals import iso, utc
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from slipstream.backtest.rows import Rows
+    from slipstream.backtest.store import Store
+    from slipstream.definitions import Model
+    from slipstream.promotion import LoadedModel
+
+_MOMENTS = ("as_of", "train_start", "train_end")
+
+
+@dataclass(frozen=True)
+class Version:
+    """What one training came to; ``folder`` holds its scores, reference sample and estimator."""
+
+    version: str
+    as_of: datetime
+    train_start: datetime
+    train_end: datetime
+    rows: int
+    digest: str
+    params: Mapping[str, Any]
+    loss: float
+    baseline: float
+    first: int
+    kinds: Mapping[str, str]
+    seconds: float
+    folder: str = ""
+    run_id: str = ""
+
+    @cached_property
+    def scores(self) -> NDArray[np.float64]:
+        """Its scores of the population's rows from number ``first`` on."""
+        found: NDArray[np.float64] = np.load(Path(self.folder) / "scores.npy")
+        return found
+
+    def score(self, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return its scores of the rows with these numbers, none of which it was trained on."""
+        return self.scores[numbers - self.first]
+
+    @cached_property
+    def reference(self) -> pa.Table:
+        import pyarrow.parquet as pq
+
+        return pq.read_table(Path(self.folder) / "reference.parquet", partitioning=None)
+
+    def load(self, model: Model) -> LoadedModel:
+        """Return it as the registry would, for the checks that score anew."""
+        import skops.io
+
+        from slipstream.promotion.loading import MODEL_FILE, TRUSTED_TYPES, LoadedModel
+
+        path = Path(self.folder) / MODEL_FILE
+        estimator = skops.io.load(path, trusted=list(TRUSTED_TYPES))
+        return LoadedModel(model.name, self.version, model.task, self.kinds, estimator, path.stat().st_size)
+
+
+def trained(model: Model, as_of: datetime, rows: Rows, store: Store) -> Version:
+    """Return the version of a training at ``as_of`` (UTC); trained where it is not there yet.
+
+    Raises:
+        FatalError: Too few rows, one class only, or a fit that fails.
+    """
+    from slipstream.training import training_key
+
+    key = training_key(model, as_of)
+    folder = store.remember_folder("versions", key, lambda target: _train(model, as_of, rows, target))
+    plain = json.loads((folder / "version.json").read_text(encoding="utf-8"))
+    return Version(**{**plain, **{name: utc(plain[name]) for name in _MOMENTS}, "folder": str(folder)})
+
+
+def _train(model: Model, as_of: datetime, rows: Rows, folder: Path) -> None:
+    import pyarrow.parquet as pq
+    import skops.io
+
+    from slipstream.lake import digest_rows
+    from slipstream.backtest.rows import ROW
+    from slipstream.promotion.frames import model_frame
+    from slipstream.promotion.loading import MODEL_FILE, predict
+    from slipstream.training.artifacts import reference_sample
+    from slipstream.training.challenger import baseline, best_candidate
+    from slipstream.training.dataset import split, together, training_span
+    from slipstream.training.dataset import check_rows, check_split, count_from, validation_start
+    from slipstream.training.fitting import Candidate, fit, mean_loss
+
+    began = time.perf_counter()
+    span = training_span(model, as_of)
+    known = rows.known(span.start, span.end, as_of).drop_columns([ROW])
+    check_rows(model, known, as_of)
+    boundary = validation_start(known, span.end, model.training.validation_share)
+    cut = known.num_rows - count_from(known, boundary)
+    check_split(model, known, cut, boundary)
+    train, validation, kinds = split(model, known, cut)
+    fitted, candidates = {}, []
+    for index, params in enumerate(model.training.grid()):
+        fitted[index] = fit(model, params, train)
+        loss = mean_loss(model, validation, predict(model.task, fitted[index], validation.frame))
+        candidates.append(Candidate(model.name, index, params, loss, {}, ""))
+    best = best_candidate(model, candidates)
+    honest = fitted[best.index]
+    whole = together(train, validation, kinds) if model.training.refit else train
+    final = fit(model, best.params, whole) if model.training.refit else honest
+    seconds = time.perf_counter() - began
+    sample = reference_sample(validation.rows, predict(model.task, honest, validation.frame), model=model)
+    pq.write_table(sample, folder / "reference.parquet")
+    later, first = rows.predicted(span.end, utc("9999-01-01"))
+    np.save(folder / "scores.npy", predict(model.task, final, model_frame(later, kinds)))
+    skops.io.dump(final, folder / MODEL_FILE)
+    found = Version(
+        version=iso(as_of),
+        as_of=as_of,
+        train_start=span.start,
+        train_end=span.end,
+        rows=known.num_rows,
+        digest=digest_rows(known).hex,
+        params=dict(best.params),
+        loss=best.loss,
+        baseline=baseline(model, whole),
+        first=first,
+        kinds=dict(kinds),
+        seconds=seconds,
+    )
+    plain = {**asdict(found), **{name: iso(getattr(found, name)) for name in _MOMENTS}}
+    (folder / "version.json").write_text(json.dumps(plain), encoding="utf-8")
