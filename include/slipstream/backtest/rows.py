@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slipstream.intervals import Interval, Schedule, iso
+from slipstream.intervals import Interval, Schedule
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,7 +78,7 @@ def _times_of(rows: pa.Table) -> NDArray[np.int64]:
 
 
 def _micros(moment: datetime) -> int:
-    return int(round(moment.timestamp() * 1_000_000))
+    return round(moment.timestamp() * 1_000_000)
 
 
 def settled(model: Model, end: datetime, *, definitions: Definitions) -> datetime:
@@ -90,9 +90,7 @@ def settled(model: Model, end: datetime, *, definitions: Definitions) -> datetim
     return max(ready if cron.floor(ready) == ready else cron.next(ready) for cron in crons)
 
 
-def pinned(
-    model: Model, span: Interval, *, definitions: Definitions, lake: Lake
-) -> dict[str, int]:
+def pinned(model: Model, span: Interval, *, definitions: Definitions, lake: Lake) -> dict[str, int]:
     """Return the versions of all that the rows of ``span`` are made of; IncompleteError names what is not there yet."""
     from slipstream.features.inputs import pin, require
     from slipstream.features.sets import set_inputs
@@ -123,7 +121,7 @@ def load_rows(
     from slipstream.training.dataset import in_order
 
     source: dict[str, Any] = {"definitions": definitions, "lake": lake, "settings": settings, "versions": versions}
-    pieces, found = list(_months(span)), []
+    pieces, found = list(months_of(span)), []
     for done, piece in enumerate(pieces):
         if progress:
             progress(done, len(pieces))
@@ -142,7 +140,8 @@ def load_rows(
     return Rows(model, population, labelled, versions, definitions)
 
 
-def _months(span: Interval) -> Iterator[Interval]:
+def months_of(span: Interval) -> Iterator[Interval]:
+    """Yield the months (UTC) of ``span``, the first and last as far as they lie in it."""
     for month in _MONTHS.intervals(span.start, span.end):
         yield Interval(max(month.start, span.start), min(month.end, span.end))
 
@@ -164,8 +163,3 @@ def _of_piece(model: Model, piece: Interval, *, versions: dict[str, int], **sour
     for name in ("label", "label_known_at"):
         rows = rows.append_column(name, labelled[name].combine_chunks().take(taken))
     return rows
-
-
-def describe(span: Interval) -> str:
-    """Return a span as people read it."""
-    return f"{iso(span.start)} to {iso(span.end)}"

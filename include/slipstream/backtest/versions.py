@@ -36,6 +36,7 @@ class Version:
     """What one training came to; ``folder`` holds its scores, reference sample and estimator."""
 
     version: str
+    key: str
     as_of: datetime
     train_start: datetime
     train_end: datetime
@@ -95,14 +96,22 @@ def _train(model: Model, as_of: datetime, rows: Rows, folder: Path) -> None:
     import pyarrow.parquet as pq
     import skops.io
 
-    from slipstream.lake import digest_rows
     from slipstream.backtest.rows import ROW
+    from slipstream.lake import digest_rows
     from slipstream.promotion.frames import model_frame
     from slipstream.promotion.loading import MODEL_FILE, predict
+    from slipstream.training import training_key
     from slipstream.training.artifacts import reference_sample
     from slipstream.training.challenger import baseline, best_candidate
-    from slipstream.training.dataset import split, together, training_span
-    from slipstream.training.dataset import check_rows, check_split, count_from, validation_start
+    from slipstream.training.dataset import (
+        check_rows,
+        check_split,
+        count_from,
+        split,
+        together,
+        training_span,
+        validation_start,
+    )
     from slipstream.training.fitting import Candidate, fit, mean_loss
 
     began = time.perf_counter()
@@ -130,6 +139,7 @@ def _train(model: Model, as_of: datetime, rows: Rows, folder: Path) -> None:
     skops.io.dump(final, folder / MODEL_FILE)
     found = Version(
         version=iso(as_of),
+        key=training_key(model, as_of),
         as_of=as_of,
         train_start=span.start,
         train_end=span.end,

@@ -34,6 +34,7 @@ COMMANDS = {
         ("rollback", "rollback"),
         ("lineage", "lineage"),
         ("replay", "replay"),
+        ("backtest", "backtest"),
         ("demo", "demo"),
     ),
 }

@@ -1,4 +1,4 @@
-"""Two pictures of a comparison, drawn as SVG by hand: small, the same each time, and in need of no library."""
+"""Pictures of comparisons, drawn as SVG by hand: small, the same each time, and in need of no library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 300, 70, 40, 14
-COLOURS = ("#1f6feb", "#d1730f", "#3a7d44")
+COLOURS = ("#1f6feb", "#d1730f", "#3a7d44", "#8b3fb0")
 _GREY = "#8b95a1"
 Points = Sequence[tuple[float, float]]
 
@@ -54,10 +54,33 @@ def bars(values: Floats, *, marks: Mapping[str, float], across: str, up: str) ->
         )
     shapes.append(place.line([(0, 0), (len(values), 0)], _GREY))
     for number, (name, value) in enumerate(marks.items()):
-        colour = COLOURS[-1]
+        colour = COLOURS[2]
         shapes.append(place.line([(0, value), (len(values), value)], colour, dashed=number > 0))
         shapes.append(_text(WIDTH - 14, TOP + 14 * (number + 1), f"{name} {value:.4g}", colour=colour, end=True))
     return _svg(place, shapes, across=across, up=up, ticks=False)
+
+
+def series(curves: Mapping[str, Sequence[float | None]], names: Sequence[str], *, up: str) -> str:
+    """Return a curve a name over the same steps, of which ``names`` are told below; a None leaves a gap.
+
+    Names that differ after a comma alone share a colour; the second of them is dashed.
+    """
+    given = [value for values in curves.values() for value in values if value is not None]
+    low, high = _span(given or [0.0])
+    place = _Plane(0.0, float(max(len(names), 1)), low, high)
+    kinds = list(dict.fromkeys(name.partition(",")[0] for name in curves))
+    shapes, seen = [], set()
+    for number, (name, values) in enumerate(curves.items()):
+        kind = name.partition(",")[0]
+        colour = COLOURS[kinds.index(kind) % len(COLOURS)]
+        points = [(step + 0.5, value) for step, value in enumerate(values) if value is not None]
+        shapes.append(place.line(points, colour, dashed=kind in seen))
+        shapes += [_dot(*place.at(*point), colour) for point in points]
+        shapes.append(_text(LEFT + 12, TOP + 14 * (number + 1), f"{name}{' (dashed)' * (kind in seen)}", colour=colour))
+        seen.add(kind)
+    floor = HEIGHT - BOTTOM
+    shapes += [_text(place.at(step + 0.8, low)[0], floor + 16, name, end=True) for step, name in enumerate(names)]
+    return _svg(place, shapes, across="", up=up, ticks=False)
 
 
 class _Plane:

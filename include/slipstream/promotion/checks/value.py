@@ -27,7 +27,7 @@ def value(evidence: Evidence, settings: ValueCheck) -> CheckResult:
         return CheckResult("value", "not_applicable", "Outcomes have a value for a classification only.")
     days = settings.block / timedelta(days=1)
     blocks = evidence.blocks(settings.block)
-    ours, _ = block_sums(_worth(evidence, evidence.challenger, settings), blocks)
+    ours, _ = block_sums(worth(evidence.label, evidence.challenger, settings), blocks)
     numbers: dict[str, Any] = {
         "unit": settings.unit,
         "threshold": settings.threshold,
@@ -40,7 +40,7 @@ def value(evidence: Evidence, settings: ValueCheck) -> CheckResult:
             f"no champion yet to compare with."
         )
         return CheckResult("value", "not_applicable", sentence, numbers)
-    theirs, _ = block_sums(_worth(evidence, evidence.champion, settings), blocks)
+    theirs, _ = block_sums(worth(evidence.label, evidence.champion, settings), blocks)
     numbers["champion_a_day"] = float(theirs.mean() / days)
     if len(ours) < MIN_BLOCKS:
         sentence = (
@@ -76,12 +76,10 @@ def value(evidence: Evidence, settings: ValueCheck) -> CheckResult:
     return CheckResult("value", "passed" if passed else "failed", sentence, numbers)
 
 
-def _worth(evidence: Evidence, score: NDArray[np.float64], settings: ValueCheck) -> NDArray[np.float64]:
+def worth(label: NDArray[np.float64], score: NDArray[np.float64], settings: ValueCheck) -> NDArray[np.float64]:
     """Return what the decision on each row is worth, shape ``(n,)``."""
-    true, yes = evidence.label > 0.5, score >= settings.threshold
+    true, yes = label > 0.5, score >= settings.threshold
     hit, alarm = settings.true_positive, settings.false_positive
     miss, rest = settings.false_negative, settings.true_negative
-    worth: NDArray[np.float64] = np.where(yes, np.where(true, hit, alarm), np.where(true, miss, rest)).astype(
-        np.float64
-    )
-    return worth
+    found = np.where(yes, np.where(true, hit, alarm), np.where(true, miss, rest))
+    return np.asarray(found, dtype=np.float64)
