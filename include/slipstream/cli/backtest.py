@@ -70,7 +70,7 @@ def _print(found: Study) -> None:
         harmful: list[dict[str, Any]] = [each for each in run["promotions"] if each["harmful"]]
         for each in harmful:
             console.print(
-                f"{name_of(run)}: the promotion of {each['new']} did harm: in the 30 days from {each['from']} its loss was "
+                f"{name_of(run)}: promoting {each['new']} did harm: in the 30 days from {each['from']} its loss was "
                 f"{-each['gain']:.4f} above that of {each['old']}, at least {-each['upper']:.4f}.",
                 highlight=False,
             )
