@@ -31,7 +31,7 @@ class Retrained:
     outcome: str  # of the gate: accepted, rejected, undecided; "not asked" where it is off
     reason: str
     promoted: bool
-    seconds: float
+    seconds: float  # of processor time
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

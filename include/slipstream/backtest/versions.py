@@ -33,7 +33,16 @@ _MOMENTS = ("as_of", "train_start", "train_end")
 
 @dataclass(frozen=True)
 class Version:
-    """What one training came to; ``folder`` holds its scores, reference sample and estimator."""
+    """What one training came to; ``folder`` holds its scores, reference sample and estimator.
+
+    Attributes:
+        version: A name that says its time.
+        key: The training's, as a run of MLflow carries it.
+        digest: Of the training rows, as a registered version carries it.
+        loss: Of the chosen candidate on the validation part.
+        first: Number of the first row of the population that it scored: those before may be its training's.
+        seconds: Of processor time, over all threads; what a busy machine does beside does not count.
+    """
 
     version: str
     key: str
@@ -101,7 +110,6 @@ def _train(model: Model, as_of: datetime, rows: Rows, folder: Path) -> None:
     from slipstream.promotion.frames import model_frame
     from slipstream.promotion.loading import MODEL_FILE, predict
     from slipstream.training import training_key
-    from slipstream.training.artifacts import reference_sample
     from slipstream.training.challenger import baseline, best_candidate
     from slipstream.training.dataset import (
         check_rows,
@@ -113,8 +121,9 @@ def _train(model: Model, as_of: datetime, rows: Rows, folder: Path) -> None:
         validation_start,
     )
     from slipstream.training.fitting import Candidate, fit, mean_loss
+    from slipstream.training.reference import reference_rows
 
-    began = time.perf_counter()
+    began = time.process_time()
     span = training_span(model, as_of)
     known = rows.known(span.start, span.end, as_of).drop_columns([ROW])
     check_rows(model, known, as_of)
@@ -131,8 +140,8 @@ def _train(model: Model, as_of: datetime, rows: Rows, folder: Path) -> None:
     honest = fitted[best.index]
     whole = together(train, validation, kinds) if model.training.refit else train
     final = fit(model, best.params, whole) if model.training.refit else honest
-    seconds = time.perf_counter() - began
-    sample = reference_sample(validation.rows, predict(model.task, honest, validation.frame), model=model)
+    sample = reference_rows(model, best.params, honest, train, validation, kinds, span.end)
+    seconds = time.process_time() - began
     pq.write_table(sample, folder / "reference.parquet")
     later, first = rows.predicted(span.end, utc("9999-01-01"))
     np.save(folder / "scores.npy", predict(model.task, final, model_frame(later, kinds)))

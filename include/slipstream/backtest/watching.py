@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from slipstream.backtest.rows import ROW
 from slipstream.intervals import Interval, iso
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from slipstream.backtest.rows import Rows
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from slipstream.definitions import Model
     from slipstream.monitoring import Measurement
 
+TIME = "prediction_time"
+Verdicts = Mapping[str, bool | None]
+
 
 @dataclass
 class Service:
@@ -28,18 +32,18 @@ class Service:
 
     turns: list[tuple[datetime, Version]]
     scores: NDArray[np.float64]
+    verdicts: list[tuple[str, Verdicts]] = field(default_factory=list)  # of each window: its newest version's key
 
-    def serving(self, moment: datetime) -> Version | None:
-        """Return the version that served just before ``moment``."""
-        return next((version for start, version in reversed(self.turns) if start < moment), None)
+    @property
+    def since(self) -> datetime:
+        return self.turns[0][0]
 
-    def between(self, window: Interval) -> list[tuple[str, str]]:
-        """Return who served from when on in ``window``: all that its scores depend on."""
+    def within(self, window: Interval) -> list[tuple[Interval, Version]]:
+        """Return who served when in ``window``, oldest first."""
         ends = [start for start, _ in self.turns[1:]] + [window.end]
         spans = zip(self.turns, ends, strict=True)
-        return [
-            (iso(max(at, window.start)), who.key) for (at, who), end in spans if at < window.end and end > window.start
-        ]
+        own = ((max(at, window.start), min(end, window.end), who) for (at, who), end in spans)
+        return [(Interval(start, end), who) for start, end, who in own if start < end]
 
 
 def watches(model: Model) -> bool:
@@ -51,65 +55,126 @@ def watch(
     model: Model, interval: Interval, service: Service, newest: datetime, rows: Rows, store: Store
 ) -> dict[str, Any]:
     """Return alarms, whether to retrain and why, at the end of ``interval``; ``newest`` is of the last training."""
-    from slipstream.monitoring.decision import judge, verdicts_of
+    from slipstream.monitoring.decision import judge
+    from slipstream.monitoring.verdicts import KINDS
 
-    metrics = _measured(model, interval, service, rows, store)
-    alarms = [each.metric for each in verdicts_of(model, metrics) if each.alarm]
+    served = service.within(interval)
+    service.verdicts.append((served[-1][1].key if served else "", _verdicts(model, interval, service, rows, store)))
+    alarms = [kind for kind in KINDS if _persists(model, kind, service)]
     retrain, reason = judge(model, interval, alarms, newest)
     return {"alarms": alarms, "retrain": retrain, "reason": reason}
 
 
-def _measured(model: Model, interval: Interval, service: Service, rows: Rows, store: Store) -> tuple[Measurement, ...]:
+def _persists(model: Model, kind: str, service: Service) -> bool:
+    """Say whether a kind is an alarm: windows of another version than the newest one's count as not judged."""
+    from slipstream.monitoring.state import persists
+
+    recent = service.verdicts[-model.monitoring.persistence.windows :]
+    own = [verdicts.get(kind) if key == recent[-1][0] else None for key, verdicts in recent]
+    return persists(own, model.monitoring.persistence)
+
+
+def _verdicts(model: Model, interval: Interval, service: Service, rows: Rows, store: Store) -> Verdicts:
     from slipstream.monitoring.inputs import drift_window, performance_window
     from slipstream.monitoring.rows import measurements
+    from slipstream.monitoring.verdicts import verdicts_of
 
     drift, performance = drift_window(model, interval), performance_window(model, interval)
+    served = [[(str(span), who.key) for span, who in service.within(each)] for each in (drift, performance)]
     parts = {
-        "monitoring": model.monitoring.model_dump(mode="json"),
+        "monitoring": model.monitoring.model_dump(mode="json", exclude={"persistence"}),
         "interval": str(interval),
-        "served": [service.between(drift), service.between(performance)],
+        "since": iso(service.since),
+        "served": served,
     }
 
     def make() -> Mapping[str, Any]:
-        found = [*_drift(model, drift, service, rows), *_performance(model, performance, interval, service, rows)]
+        found = [
+            *_drift(model, drift, service, rows, store),
+            *_performance(model, performance, interval, service, rows),
+        ]
         return {"metrics": [each.as_dict() for each in found]}
 
-    return measurements(store.remember("monitoring", parts, make)["metrics"])
+    metrics = measurements(store.remember("monitoring", parts, make)["metrics"])
+    return {each.metric: None if each.value is None else each.alarm for each in verdicts_of(model, metrics)}
 
 
-def _drift(model: Model, window: Interval, service: Service, rows: Rows) -> Sequence[Measurement]:
-    import pyarrow as pa
+def _drift(model: Model, window: Interval, service: Service, rows: Rows, store: Store) -> Sequence[Measurement]:
+    from slipstream.monitoring.columns import SCORE, columns_frame, compare_frames, judge_columns
+    from slipstream.promotion.frames import NUMBER
 
-    from slipstream.features.sampling import below, limit_of
-    from slipstream.monitoring.drift import _measure
-    from slipstream.monitoring.rows import Measurement
-
-    version = service.serving(window.end)
+    served, bounds = service.within(window), model.monitoring
     found, first = rows.predicted(window.start, window.end)
-    scores = service.scores[first : first + found.num_rows]
-    found = found.append_column("score", pa.array(scores)).filter(pa.array(~np.isnan(scores)))
-    number, keys, size = found.num_rows, [*model.key, "prediction_time"], model.monitoring.sample
-    if version is None or number < model.monitoring.min_rows:
-        note = f"{number} predictions in the window; fewer than {model.monitoring.min_rows} are not judged."
-        return [Measurement("drift", "window", "count", float(number), None, False, number, 0, note)]
-    sampled = (
-        each.filter(pa.array(below(each, keys, limit_of(each, keys, size)))) for each in (found, version.reference)
-    )
-    current, reference = sampled
-    return _measure(model, current, reference, version.kinds)[1]
+    if window.start < service.since or found.num_rows < bounds.min_rows or not served:
+        return []
+    current = _sampled(_with_score(found, service.scores[first : first + found.num_rows]), model)
+    version = served[-1][1]
+    # As in ``report_drift``: the scores of two versions are not judged together.
+    kinds = {**version.kinds, SCORE: NUMBER} if len(served) == 1 else dict(version.kinds)
+    then = _sampled(version.reference, model)
+    sides = [columns_frame(each, kinds) for each in (current, then)]
+    return judge_columns(compare_frames(*sides, kinds, bounds), 0, bounds, _importance(model, version, store))
+
+
+def _importance(model: Model, version: Version, store: Store) -> Mapping[str, float]:
+    """Return each feature's share of the version's attributions; all the same where it gives none."""
+    from slipstream.monitoring.importance import DIGITS, attributed
+
+    def make() -> Mapping[str, float]:
+        even = dict.fromkeys(version.kinds, round(1 / len(version.kinds), DIGITS))
+        return attributed(_Reference(version), version.load(model)) or even
+
+    return store.remember("importance", {"version": version.key}, make)
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """The one thing that attributions ask of a registry."""
+
+    version: Version
+
+    def reference(self, model: str, version: str) -> pa.Table:
+        return self.version.reference
 
 
 def _performance(
     model: Model, window: Interval, interval: Interval, service: Service, rows: Rows
 ) -> Sequence[Measurement]:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     from slipstream.monitoring.performance import _measure
 
-    version = service.serving(window.end) or service.turns[0][1]
-    population, first = rows.predicted(window.start, window.end)
-    predictions = int((~np.isnan(service.scores[first : first + population.num_rows])).sum())
-    known = rows.known(window.start, window.end, interval.end)
-    scores = service.scores[known[ROW].to_numpy()]
-    labelled = known.drop_columns([ROW]).append_column("score", pa.array(scores)).filter(pa.array(~np.isnan(scores)))
+    served, bounds = service.within(window), model.monitoring
+    if not served:
+        return []
+    span, version = served[-1]
+    found, first = rows.predicted(max(window.start, service.since), window.end)
+    numbers = pa.array(np.arange(first, first + found.num_rows))
+    scored = _sampled(_with_score(found, service.scores[numbers.to_numpy()]).append_column(ROW, numbers), model)
+    mine = scored.filter(pc.greater_equal(scored[TIME], pa.scalar(span.start, scored.schema.field(TIME).type)))
+    known = rows.known(span.start, span.end, interval.end)
+    labelled = known.filter(pc.is_in(known[ROW], mine[ROW].combine_chunks()))
+    labelled = _with_score(labelled, service.scores[labelled[ROW].to_numpy()])
+    all_mine, _ = rows.predicted(span.start, span.end)
+    predictions = mine.num_rows
+    labels = round(all_mine.num_rows * labelled.num_rows / predictions) if predictions else 0
+    if labels < bounds.min_rows or labelled.num_rows < bounds.min_label_share * predictions:
+        return []
     return _measure(model, labelled, version.reference, predictions)
+
+
+def _with_score(rows: pa.Table, score: NDArray[np.float64]) -> pa.Table:
+    import pyarrow as pa
+
+    return rows.append_column("score", pa.array(score))
+
+
+def _sampled(rows: pa.Table, model: Model) -> pa.Table:
+    """Return the rows that a report reads of these, the same ones each time."""
+    import pyarrow as pa
+
+    from slipstream.features.sampling import below, limit_of
+
+    keys, size = [*model.key, TIME], model.monitoring.sample
+    return rows.filter(pa.array(below(rows, keys, limit_of(rows, keys, size)))) if rows.num_rows else rows
