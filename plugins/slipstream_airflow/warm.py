@@ -38,6 +38,7 @@ LIBRARIES = (
     "evidently",
     "evidently.metrics",
 )
+REASONS = ("shap", "slipstream.attribution")  # only where a model wants reasons: they take as long as all of mlflow
 STAGES = (
     "slipstream.lake",
     "slipstream.engine",
@@ -78,13 +79,25 @@ def warm(role: Role) -> None:
     with warnings.catch_warnings():
         # skops asks every loaded module for every name it knows, which sets off each deprecation shim of Airflow.
         warnings.simplefilter("ignore")
-        failed = _import(FILES if role == "files" else (*LIBRARIES, *STAGES, *FILES))
+        failed = _import(FILES if role == "files" else (*LIBRARIES, *_for_reasons(), *STAGES, *FILES))
     try:
         _rehearse()
     except Exception:
         log.exception("What DAG files do could not be rehearsed; each does it anew.")
     seconds = time.monotonic() - start
     log.info("Imported for %s in %.1f s; not imported: %s.", role, seconds, ", ".join(failed) or "none")
+
+
+def _for_reasons() -> tuple[str, ...]:
+    """Return what a model with reasons, or a gate that compares them, imports; nothing where there is none."""
+    from slipstream_airflow.generation import sound_definitions
+
+    try:
+        models = sound_definitions().models.values()
+    except Exception:  # the rehearsal says which
+        return ()
+    wanted = any(model.scoring.explain or any(check.check == "stability" for check in model.gate) for model in models)
+    return REASONS if wanted else ()
 
 
 def _rehearse() -> None:

@@ -96,6 +96,18 @@ def build(params):
     )
     return Pipeline([("columns", columns), ("model", %s(**params))])
 """
+TREES = """
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+
+def build(params):
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    columns = ColumnTransformer([("kind", encoder, ["order_facts__kind"])], remainder="passthrough")
+    return Pipeline([("columns", columns), ("trees", HistGradientBoostingClassifier(max_iter=15, **params))])
+"""
 
 
 @pytest.fixture(scope="session")
@@ -160,6 +172,13 @@ class Shop:
         kind = "churn" if task == "binary_classification" else "amount"
         name = f"{kind}_{next(_numbers)}"
         return self.definitions.model(kind).model_copy(update={"name": name, **changes})
+
+    def trees(self, **changes: Any) -> Model:
+        """Return a classification of a name of its own whose estimator is trees, which can be explained."""
+        model = self.model(**changes)
+        found = model.model_copy(update={"training": model.training.model_copy(update={"candidates": {}})})
+        found._files = {**model._files, "estimator.py": TREES}
+        return found
 
 
 def resolve(model: Model, shop: Shop) -> str | None:
@@ -318,3 +337,13 @@ def three_versions(
 def stocked_shop(shop_definitions: Definitions, stocked: Path, mlflow_store: str) -> Shop:
     """Give the shop with its 40 days in the lake; the lake is the session's, so add nothing but ledger rows."""
     return _open(shop_definitions, stocked, mlflow_store)
+
+
+@pytest.fixture(scope="session")
+def tree_champion(shop_definitions: Definitions, stocked: Path, mlflow_store: str) -> Model:
+    """Give a model whose champion is trees, in the lake of ``stocked_shop``; trained once a session."""
+    shop = _open(shop_definitions, stocked, mlflow_store)
+    model = shop.trees()
+    shop.train(model)
+    assert shop.settle(model, shop.judge(model)).action == "promoted"
+    return model

@@ -75,6 +75,8 @@ def _check_candidates(model: Model, reading: Reading, findings: Findings) -> Non
 def _try_out(model: Model, estimator: Any, frame: pd.DataFrame) -> None:
     from sklearn.base import clone
 
+    from slipstream.attribution import refusal
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         clone(estimator)
@@ -85,6 +87,13 @@ def _try_out(model: Model, estimator: Any, frame: pd.DataFrame) -> None:
     if tuple(getattr(scores, "shape", ())) != wanted:
         message = f"wanted predictions of shape {wanted} for {ROWS} rows, found {getattr(scores, 'shape', None)}"
         raise ValueError(message)
+    reason = refusal(fitted) if model.scoring.explain else None
+    if reason:
+        message = (
+            f"Its scores cannot be explained, which scoring.explain asks for: {reason}. Choose such trees, or remove "
+            "scoring.explain."
+        )
+        raise DefinitionError(message)
 
 
 def _made_up_rows(model: Model, reading: Reading) -> pd.DataFrame | None:

@@ -35,6 +35,8 @@ COMMANDS = {
         ("lineage", "lineage"),
         ("replay", "replay"),
         ("backtest", "backtest"),
+        ("monitor", "monitor"),
+        ("explain", "explain"),
         ("demo", "demo"),
     ),
 }

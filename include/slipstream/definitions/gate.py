@@ -88,7 +88,7 @@ class SlicesCheck(_ByColumn):
 
 
 class StabilityCheck(Strict):
-    """Scores and decisions do not change too much for those who read them."""
+    """Scores, decisions and their reasons do not change too much for those who read them."""
 
     check: Literal["stability"]
     threshold: float = Field(default=0.5, gt=0, lt=1, description="A score from here on is a yes.")
@@ -98,6 +98,12 @@ class StabilityCheck(Strict):
         ge=0,
         description="Of the mean absolute change: in probability (default 0.1), or in standard deviations of a "
         "regression's labels (default 0.5).",
+    )
+    top: int = Field(
+        default=5, ge=0, description="So many of the champion's most important features may not vanish or turn round."
+    )
+    min_share: float = Field(
+        default=0.1, ge=0, le=1, description="Such a feature keeps at least this part of its share of the importance."
     )
 
 

@@ -95,11 +95,30 @@ class Approval(Strict):
         return self
 
 
+class Explain(Strict):
+    """Which predictions are stored with their reasons, and how many of these."""
+
+    top: int = Field(default=5, ge=1, le=100, description="So many features with the largest contributions.")
+    rows: Literal["all"] | None = Field(default=None, description="all: every prediction. It, or top_fraction.")
+    top_fraction: float | None = Field(
+        default=None, gt=0, le=1, description="Only the highest scores of an interval, this share of them."
+    )
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Explain:
+        if (self.rows is None) == (self.top_fraction is None):
+            found = "neither" if self.rows is None else "both"
+            message = f"Wanted either rows: all or top_fraction, a share such as 0.05; found {found}."
+            raise_faults([Fault(("rows",), message)])
+        return self
+
+
 class Scoring(Strict):
     """When rows are scored: at the start of their interval (ahead of events) or after its end."""
 
     schedule: Cron = "0 0 * * *"
     at: Literal["start", "end"] = "end"
+    explain: Explain | None = Field(default=None, description="Store reasons with predictions; none: no reasons.")
 
 
 class Persistence(Strict):

@@ -17,7 +17,9 @@ from slipstream.intervals import duration, iso, utc
 TYPE_NAMES = ("string", "int64", "float64", "bool", "timestamp", "date")
 RESERVED = frozenset({"interval_start"})
 TIMES = ("event_time", "known_at")
-PREDICTION_COLUMNS = frozenset({"prediction_time", "score", "label", "model_version", "run_id", *RESERVED})
+PREDICTION_COLUMNS = frozenset(
+    {"prediction_time", "score", "label", "model_version", "run_id", "baseline", "reasons", *RESERVED}
+)
 LOSSES: Mapping[str, tuple[str, ...]] = {
     "binary_classification": ("log_loss", "brier"),
     "regression": ("absolute_error", "squared_error"),

@@ -125,7 +125,8 @@ def _compare(
     loaded = registry.load(model.name, version)
     rows, read = with_features(model, loaded, window, seen.rows, **source)
     reference, bounds = _bounded(model, registry.reference(model.name, version)), model.monitoring
-    weights = importance_of(registry, model.name, version)
+    importance = importance_of(registry, model.name, version)
+    weights = importance.shares
     kinds = {**loaded.kinds, SCORE: NUMBER}
     now, then = columns_frame(rows, kinds), columns_frame(reference, kinds)
     alone = len(seen.counts) == 1
@@ -134,6 +135,9 @@ def _compare(
     if not alone:
         found.append(_two_versions(seen, bounds.drift_threshold, len(now), len(then)))
     found.append(_reference_days(reference))
+    if importance.problem:
+        note = f"all features weigh the same: {importance.problem}"
+        found.append(Measurement("drift", "weights", "none", None, None, False, 0, len(then), note))
     for name, earlier in earlier_windows(model, window, since).items():
         found += _compare_earlier(name, model, interval, earlier, now, loaded, weights, since, source)
     page = drift_page(now, then, judged, found, bounds)

@@ -143,19 +143,26 @@ def _label_share(model: Model, rows: int, predictions: int) -> Measurement:
 def _measure(model: Model, labelled: pa.Table, reference: pa.Table, predictions: int) -> tuple[Measurement, ...]:
     now, then = _summary(model, labelled), _summary(model, reference)
     rows, missing = labelled.num_rows, f"{predictions - labelled.num_rows} of {predictions} without a label"
-    found = []
+    counts, found = {"rows": rows, "reference_rows": reference.num_rows}, []
     for name in sorted(now):
-        limit = loss_limit(model, then[name]) if name == JUDGED[model.task] else None
-        alarm = limit is not None and now[name] > limit
-        value = now[name] if math.isfinite(now[name]) else None
         note = f"{then[name]:.4f} in the reference; {missing}"
-        found.append(Measurement("performance", name, "mean", value, limit, alarm, rows, reference.num_rows, note))
+        if name == JUDGED[model.task]:
+            found.append(judge_loss(model, now[name], then[name], note=note, **counts))
+        else:
+            value = now[name] if math.isfinite(now[name]) else None
+            found.append(Measurement("performance", name, "mean", value, None, False, note=note, **counts))
     return (*found, *_target_drift(model, labelled, reference))
 
 
-def loss_limit(model: Model, reference_loss: float) -> float:
-    """Return the loss beyond which performance is an alarm."""
-    return reference_loss * (1 + model.monitoring.performance_margin)
+def judge_loss(
+    model: Model, value: float, reference: float, *, rows: int, reference_rows: int, note: str = ""
+) -> Measurement:
+    """Return a window's loss beside what it may be: ``performance_margin`` above the reference's."""
+    limit = reference * (1 + model.monitoring.performance_margin)
+    shown = value if math.isfinite(value) else None
+    return Measurement(
+        "performance", JUDGED[model.task], "mean", shown, limit, value > limit, rows, reference_rows, note
+    )
 
 
 def _target_drift(model: Model, labelled: pa.Table, reference: pa.Table) -> list[Measurement]:

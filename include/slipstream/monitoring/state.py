@@ -63,7 +63,7 @@ def persists(beyond: Sequence[bool | None], persistence: Persistence) -> bool:
 
 
 def alarm_state(model: Model, *, lake: Lake, at: datetime | None = None) -> AlarmState | None:
-    """Return the state at the end of the window that ends at ``at`` (UTC), or of the newest one; None if there is none.
+    """Return the state at the end of the window that ends at ``at`` (UTC), or of the newest one; None if it is not there.
 
     Reads the rows of ``persistence.windows`` intervals, and no others.
     """
@@ -76,7 +76,8 @@ def alarm_state(model: Model, *, lake: Lake, at: datetime | None = None) -> Alar
             return None
         at = newest.end
     last = _ending_at(model, utc(at))
-    return _states(model, lake, last, last)[-1] if last is not None else None
+    found = _states(model, lake, last, last) if last is not None else []
+    return found[-1] if found else None
 
 
 def alarm_states(

@@ -14,6 +14,7 @@ import numpy as np
 from slipstream.definitions.base import spell_duration
 from slipstream.intervals import iso
 from slipstream.metrics import row_losses, summary
+from slipstream.promotion.importance import importance_section
 from slipstream.promotion.pages import Section, facts, numbers_of
 from slipstream.promotion.report import pictures
 from slipstream.promotion.resampling import MIN_BLOCKS, mean_difference
@@ -50,6 +51,7 @@ def card(
         _training_data(model, details),
         _features(model, definitions),
         *_analyses(verdict, model, evidence),
+        *importance_section(evidence, details.version),
         _ethics(groups=[each.name for each in groups]),
         _caveats(model, verdict),
         _decision(verdict),

@@ -6,6 +6,7 @@ not be able to run code in a worker. So the file is read here, with a fixed allo
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     from numpy.typing import NDArray
+
+    from slipstream.attribution import Attributions, Explainer
 
 TRUSTED_TYPES: tuple[str, ...] = (
     # Plain data holders of scikit-learn, numpy and scipy that skops does not know by itself. None of them runs a
@@ -75,6 +78,17 @@ class LoadedModel:
     def score(self, rows: pd.DataFrame | pa.Table) -> NDArray[np.float64]:
         """Return the chance of the positive class, or the prediction, for each row: float64 of shape ``(n,)``."""
         return predict(self.task, self.estimator, self.frame(rows))
+
+    @functools.cached_property
+    def explainer(self) -> Explainer:
+        """What splits its scores into contributions; SchemaError where its estimator cannot be explained."""
+        from slipstream.attribution import Explainer
+
+        return Explainer(self.estimator, self.feature_columns, task=self.task)
+
+    def attribute(self, rows: pd.DataFrame | pa.Table) -> Attributions:
+        """Return what each feature contributes to the score of each row, on the scale that ``unit`` names."""
+        return self.explainer(self.frame(rows))
 
     def check_features(self, columns: Sequence[str]) -> None:
         """Raise SchemaError unless ``columns`` (a definition's features) hold all that this version was trained on."""

@@ -9,6 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import SchemaError
+from slipstream.scoring.explaining import every_row, highest_rows, reason_columns, reason_fields, require_explainable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from slipstream.intervals import Interval
     from slipstream.lake import Lake, Run
     from slipstream.promotion import LoadedModel
+    from slipstream.scoring.explaining import Chosen
     from slipstream.settings import Settings
 
 # No setting: linear algebra on another number of rows gives other last bits, and with them another digest.
@@ -68,17 +70,21 @@ def score_population(
     Raises:
         NoChampionError: No version is champion.
         IncompleteError: An interval that the features need is not in the lake.
-        SchemaError: A feature of the champion does not exist any more.
+        SchemaError: A feature of the champion does not exist any more, or it cannot give the reasons that are wanted.
+        FatalError: The reasons do not add up to the scores.
     """
+    import pyarrow as pa
+
     from slipstream.features import feature_batches, model_inputs
     from slipstream.features.inputs import pin, require
     from slipstream.features.population import population_schema
     from slipstream.lake.scratch import Scratch
     from slipstream.promotion import Registry, resolve_champion
 
-    registry = Registry.from_settings(settings)
+    registry, scratch = Registry.from_settings(settings), Scratch(settings)
     version = resolve_champion(model, lake=lake, settings=settings)
     champion, run_id = registry.load(model.name, version), registry.details(model.name, version).run_id
+    require_explainable(model, champion)
     as_trained = with_features_of(model, champion, definitions)
     needed = model_inputs(as_trained, interval, definitions=definitions)
     versions = pin(lake, needed)
@@ -101,7 +107,12 @@ def score_population(
     # Another run of the same interval leaves its rows elsewhere; another try of this one replaces them.
     owner = hashlib.sha256(f"{run.dag_id}/{run.run_id}".encode()).hexdigest()[:16]
     path = f"scoring/{model.name}/{interval.start:%Y%m%dT%H%M%SZ}.{owner}.parquet"
-    rows = Scratch(settings).write(path, schema, _predictions(model, champion, run_id, schema, batches))
+    scored = ((batch, champion.score(pa.Table.from_batches([batch]))) for batch in batches)
+    chosen = every_row(scored)
+    if model.scoring.explain and model.scoring.explain.top_fraction:
+        waiting = {"key": model.key, "schema": found, "scratch": scratch, "path": f"{path}.waiting"}
+        chosen = highest_rows(scored, model.scoring.explain.top_fraction, **waiting)
+    rows = scratch.write(path, schema, _predictions(as_trained, champion, run_id, schema, chosen))
     return Scored(model.name, str(interval), path, rows, champion.version, versions)
 
 
@@ -163,7 +174,8 @@ def with_features_of(model: Model, loaded: LoadedModel, definitions: Definitions
 def predictions_schema(model: Model, population: pa.Schema) -> pa.Schema:
     """Return the columns of ``predictions/<model>``: key, prediction_time (UTC), score, model_version, model_run_id.
 
-    A key has the type that the population's SQL gives it.
+    A key has the type that the population's SQL gives it. A model with ``scoring.explain`` adds ``baseline`` and
+    ``reasons``.
     """
     import pyarrow as pa
 
@@ -176,23 +188,25 @@ def predictions_schema(model: Model, population: pa.Schema) -> pa.Schema:
             pa.field("score", pa.float64()),
             pa.field("model_version", pa.string()),
             pa.field("model_run_id", pa.string()),
+            *(reason_fields() if model.scoring.explain else ()),
         ]
     )
 
 
 def _predictions(
-    model: Model, champion: LoadedModel, run_id: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]
+    model: Model, champion: LoadedModel, run_id: str, schema: pa.Schema, rows: Iterator[Chosen]
 ) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
-    for batch in batches:
-        scores = champion.score(pa.Table.from_batches([batch]))
-        rows = batch.num_rows
+    explain = model.scoring.explain
+    for batch, scores, chosen in rows:
         columns = [
             *(batch.column(name) for name in model.key),
             batch.column("prediction_time"),
             pa.array(scores, pa.float64()),
-            pa.repeat(champion.version, rows),
-            pa.repeat(run_id, rows),
+            pa.repeat(champion.version, batch.num_rows),
+            pa.repeat(run_id, batch.num_rows),
         ]
+        if explain:
+            columns += reason_columns(champion, batch, chosen, names=model.features, top=explain.top)
         yield pa.record_batch(columns, schema=schema)

@@ -1,0 +1,54 @@
+"""A prediction's reasons as a waterfall: from the baseline, feature by feature, to the score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from slipstream.scoring.explanation import Explanation
+
+FORMATS = ("png", "svg")
+_UP, _DOWN, _GREY, _DOTS, _WORDS = "#d1730f", "#1f6feb", "#8b95a1", 110, 44
+
+
+def draw_waterfall(found: Explanation, path: Path) -> None:
+    """Draw into ``path``, PNG or SVG by its ending; the same prediction gives the same bytes."""
+    # A Figure of its own, without pyplot: no window system, no state that others would share.
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    steps = [(_label(each.feature, each.value), each.contribution) for each in found.reasons]
+    steps.append(("all other features", found.others))
+    figure = Figure(figsize=(8.0, 1.6 + 0.36 * len(steps)), dpi=_DOTS, layout="tight")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    at = found.baseline
+    for place, (_, change) in enumerate(steps):
+        axes.barh(place, change, left=at, height=0.62, color=_UP if change > 0 else _DOWN)
+        axes.plot([at + change] * 2, [place - 0.31, min(place + 1.31, len(steps) - 0.69)], color=_GREY, linewidth=0.8)
+        axes.annotate(f"{change:+.3g}", (max(at, at + change), place), (4, 0), textcoords="offset points", va="center")
+        at += change
+    for name, value in (("baseline", found.baseline), ("score", found.margin)):
+        axes.axvline(value, color=_GREY, linewidth=0.8, linestyle="dashed")
+        axes.annotate(f"{name} {value:.3g}", (value, -0.75), ha="center", va="bottom", color="#4a5563", fontsize=8)
+    axes.set_yticks(range(len(steps)), [_plain(name) for name, _ in steps])
+    axes.set_ylim(len(steps) - 0.4, -1.2)
+    axes.margins(x=0.14)
+    axes.set_xlabel(found.unit)
+    named = ", ".join(f"{name}={value}" for name, value in found.key.items())
+    axes.set_title(_plain(f"{found.model} version {found.version}, {named}: score {found.score:.4g}"), fontsize=10)
+    kind = path.suffix.lower().lstrip(".")
+    nameless: dict[str, Any] = {"Date": None} if kind == "svg" else {"Software": None}
+    with rc_context({"svg.hashsalt": "slipstream", "svg.fonttype": "path"}):
+        figure.savefig(path, format=kind, metadata=nameless)
+
+
+def _label(feature: str, value: str | None) -> str:
+    text = f"{feature} = {'missing' if value is None else value}"
+    return text if len(text) <= _WORDS else f"{text[: _WORDS - 1]}…"
+
+
+def _plain(text: str) -> str:
+    return text.replace("$", r"\$")  # matplotlib reads formulas between dollars
