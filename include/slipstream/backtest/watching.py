@@ -55,9 +55,13 @@ def watch(
     model: Model, interval: Interval, service: Service, newest: datetime, rows: Rows, store: Store
 ) -> dict[str, Any]:
     """Return alarms, whether to retrain and why, at the end of ``interval``; ``newest`` is of the last training."""
-    from slipstream.monitoring.decision import judge
+    from slipstream.monitoring.decision import judge, rest_of
     from slipstream.monitoring.verdicts import KINDS
 
+    # A verdict that no decision can depend on any more is not worth its time.
+    deciding = rest_of(model, newest) - model.monitoring.persistence.windows * interval.length
+    if interval.end - newest < deciding:
+        return {"alarms": [], "retrain": False, "reason": "Within the cooldown."}
     served = service.within(interval)
     service.verdicts.append((served[-1][1].key if served else "", _verdicts(model, interval, service, rows, store)))
     alarms = [kind for kind in KINDS if _persists(model, kind, service)]
@@ -118,23 +122,10 @@ def _drift(model: Model, window: Interval, service: Service, rows: Rows, store: 
 
 def _importance(model: Model, version: Version, store: Store) -> Mapping[str, float]:
     """Return each feature's share of the version's attributions; all the same where it gives none."""
-    from slipstream.monitoring.importance import DIGITS, attributed
+    from slipstream.monitoring.importance import weigh
 
-    def make() -> Mapping[str, float]:
-        even = dict.fromkeys(version.kinds, round(1 / len(version.kinds), DIGITS))
-        return attributed(_Reference(version), version.load(model)) or even
-
-    return store.remember("importance", {"version": version.key}, make)
-
-
-@dataclass(frozen=True)
-class _Reference:
-    """The one thing that attributions ask of a registry."""
-
-    version: Version
-
-    def reference(self, model: str, version: str) -> pa.Table:
-        return self.version.reference
+    parts = {"version": version.key}
+    return store.remember("importance", parts, lambda: weigh(version.load(model), version.reference).shares)
 
 
 def _performance(

@@ -178,6 +178,12 @@ class Retraining(Strict):
     reasons: tuple[Literal["drift", "performance", "schedule", "new_labels", "manual"], ...] = ("drift", "performance")
     cooldown: Duration = timedelta(days=7)
     min_new_labels: int = Field(default=1000, ge=0)
+    min_new_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="A training waits until the time since the last one is this share of the time that its rows span.",
+    )
 
 
 class Model(Definition):

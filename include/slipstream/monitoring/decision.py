@@ -109,12 +109,22 @@ def judge(model: Model, interval: Interval, alarms: Sequence[str], newest: datet
         return False, "Nothing is beyond its bounds."
     if not wanted:
         return False, f"Beyond bounds: {', '.join(alarms)}; the policy does not retrain for it."
-    if newest is not None and interval.end - newest < policy.cooldown:
-        return (
-            False,
-            f"Beyond bounds: {', '.join(alarms)}; but the newest version is of {iso(newest)}, within cooldown.",
-        )
+    if newest is not None and interval.end - newest < rest_of(model, newest):
+        until = iso(newest + rest_of(model, newest))
+        why = f"but the newest version is of {iso(newest)}, within cooldown until {until}."
+        return False, f"Beyond bounds: {', '.join(alarms)}; {why}"
     return True, f"Beyond bounds: {', '.join(alarms)}; retrain for {', '.join(wanted)}."
+
+
+def rest_of(model: Model, newest: datetime) -> timedelta:
+    """Return how long after the training at ``newest`` (UTC) no other starts.
+
+    It is the cool-down, or the time until new rows are ``min_new_share`` of those that it was trained on.
+    """
+    from slipstream.training.dataset import training_span
+
+    share = model.retraining.min_new_share
+    return max(model.retraining.cooldown, share * training_span(model, newest).length if share else timedelta(0))
 
 
 def monitor(
