@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from slipstream import __version__
 from slipstream.backtest.store import Store, digest_of, write_whole
 from slipstream.definitions.policy import Policy, read_policy
+from slipstream.definitions.problem import nearest
 from slipstream.errors import DefinitionError
 from slipstream.intervals import Interval, iso
 
@@ -69,7 +70,9 @@ def _policy(named: str) -> Policy:
         return read_policy(path)
     if named in BUILTIN:
         return read_policy(Path(str(files("slipstream.backtest") / "builtin" / f"{named}.yaml")))
-    message = f"Wanted a policy file or one of {', '.join(BUILTIN)}; found {named!r}, which is no file."
+    close = nearest(named, BUILTIN)
+    hint = f" Did you mean {close!r}?" if close else ""
+    message = f"Wanted a policy file or one of {', '.join(BUILTIN)}; found {named!r}, which is no file.{hint}"
     raise DefinitionError(message)
 
 
