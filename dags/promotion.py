@@ -1,8 +1,8 @@
 """### Promotion: the challenger against the champion.
 
 Starts when a challenger is registered: scores it and the champion on the same rows, which neither has seen, and makes
-it champion if every check of the gate passes and, where the model wants it, a person says yes. Every verdict goes to
-the ledger. With nothing to decide the run ends well, skipped.
+it champion if every check of the gate passes and, where the model wants it, a person says yes to exactly this version.
+Every verdict and every answer goes to the ledger. With nothing to decide the run ends well, skipped.
 
 Runbook: docs/runbooks/promotion.md
 """
@@ -66,7 +66,7 @@ def promotion_dag(model: Model) -> DAG:
             request = RequestApprovalOperator(
                 task_id=APPROVAL,
                 model=model.name,
-                compare_task="compare_with_champion",
+                verdict=verdict.output,
                 approvers=model.approval.approvers,
                 on_approve=PROMOTE,
                 on_reject=REJECT,

@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     mlflow_port: int | None = Field(
         default=None, gt=0, lt=65536, description="MLflow's port. Default: 5000 or a free one."
     )
+    users: str = Field(
+        default="",
+        description="Users of the embedded Airflow besides admin and viewer: `ada:op,bo:user`, a name and a role each.",
+    )
     airflow_url: str = Field(default="", description="The Airflow UI's address, for links. Default: the embedded one.")
 
     @field_validator("memory_limit", mode="before")

@@ -5,7 +5,13 @@ from __future__ import annotations
 from airflow.plugins_manager import AirflowPlugin
 
 from slipstream_airflow import listeners
-from slipstream_airflow.links.link import MlflowRunLink, MlflowVersionLink, ReportLink
+from slipstream_airflow.links.link import (
+    MlflowRunLink,
+    MlflowVersionLink,
+    ModelCardLink,
+    ReportLink,
+    VerdictReportLink,
+)
 from slipstream_airflow.pages.mounting import fastapi_app
 from slipstream_airflow.timetables import IntervalsUntil, StartsUntil
 from slipstream_airflow.warm import warm_celery_worker
@@ -18,6 +24,12 @@ class SlipstreamPlugin(AirflowPlugin):
 
     name = "slipstream"
     listeners = [listeners]  # noqa: RUF012 - Airflow's own form
-    operator_extra_links = [MlflowRunLink(), MlflowVersionLink(), ReportLink()]  # noqa: RUF012
+    operator_extra_links = [  # noqa: RUF012
+        MlflowRunLink(),
+        MlflowVersionLink(),
+        ReportLink(),
+        VerdictReportLink(),
+        ModelCardLink(),
+    ]
     timetables = [IntervalsUntil, StartsUntil]  # noqa: RUF012
     fastapi_apps = [fastapi_app()]  # noqa: RUF012

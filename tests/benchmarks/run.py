@@ -23,6 +23,7 @@ BENCHMARKS = {
     "dags": ("dags", "run"),
     "tasks": ("tasks", "run"),
     "lake": ("lake", "run"),
+    "gate": ("gate", "run"),
 }
 
 

@@ -1,19 +1,33 @@
-"""The whole stack, started once a session in a home of its own, on ports that nobody else has."""
+"""The whole stack, started once a session in a home of its own, on ports that nobody else has; and a replay in it."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
+import signal
 import subprocess
+import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from slipstream import services
+from slipstream.definitions import Definitions, load_definitions
+from slipstream.demo.api import AirflowApi
+from slipstream.demo.steps import Demo, Plan
+from slipstream.example import publish
+from slipstream.intervals import utc
+from slipstream.lake import Lake
 from slipstream.services.ports import free_port
 from slipstream.settings import Settings, get_settings
 
@@ -59,16 +73,21 @@ class RunningStack:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """Start everything, for all tests of the session; its variables are this process's too while it runs."""
+    """Start everything, for all tests of the session; its variables are this process's too while it runs.
+
+    The definitions are a copy, which a test may change.
+    """
     home = tmp_path_factory.mktemp("a home") / "slip"
     airflow_port = free_port()
     mlflow_port = free_port(taken=frozenset({airflow_port}))
-    settings = Settings(home=home, project=PROJECT, airflow_port=airflow_port, mlflow_port=mlflow_port)
+    definitions = home.parent / "definitions"
+    for part in ("sources", "features", "models"):
+        shutil.copytree(PROJECT / "include" / part, definitions / part)
+    chosen = {"home": home, "project": PROJECT, "definitions": definitions, "users": "ada:op"}
+    settings = Settings(**chosen, airflow_port=airflow_port, mlflow_port=mlflow_port)
     before = dict(os.environ)
-    os.environ["SLIPSTREAM_HOME"] = str(home)
-    os.environ["SLIPSTREAM_PROJECT"] = str(PROJECT)
-    os.environ["SLIPSTREAM_AIRFLOW_PORT"] = str(airflow_port)
-    os.environ["SLIPSTREAM_MLFLOW_PORT"] = str(mlflow_port)
+    for name, value in {**chosen, "airflow_port": airflow_port, "mlflow_port": mlflow_port}.items():
+        os.environ[f"SLIPSTREAM_{name.upper()}"] = str(value)
     get_settings.cache_clear()
     try:
         running = services.start(settings)
@@ -79,6 +98,65 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         os.environ.clear()
         os.environ.update(before)
         get_settings.cache_clear()
+
+
+PLAN = Plan(
+    first_day=date(2013, 1, 1),
+    last_day=date(2013, 1, 20),
+    trainings=(utc("2013-01-14"), utc("2013-01-21")),
+    models=("air_time",),
+)
+
+# The process of a task. Its parent, which waits for work, is named likewise, without an id. Killed while it waits, it
+# takes the queue's lock with it, and no other worker of the LocalExecutor gets work until the scheduler is restarted.
+TASK = re.compile(r"airflow worker -- [0-9a-f]{8}-")
+
+
+class Silent:
+    def step(self, name: str, total: int | None) -> None: ...
+    def advance(self, name: str, done: int) -> None: ...
+    def finish(self, name: str, seconds: float) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+class Killer(threading.Thread):
+    """Kills the first task process that it finds at work on a task, as the kernel would when memory ends."""
+
+    def __init__(self, scheduler: int) -> None:
+        super().__init__(daemon=True)
+        self._scheduler, self.killed, self.over = psutil.Process(scheduler), 0, False
+
+    def run(self) -> None:
+        while not self.over and not self.killed:
+            for process in self._scheduler.children(recursive=True):
+                with suppress(psutil.Error):
+                    if TASK.match(" ".join(process.cmdline())):
+                        os.kill(process.pid, signal.SIGKILL)
+                        self.killed = process.pid
+                        return
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def definitions(stack: Any) -> Definitions:
+    return load_definitions(stack.settings.definitions)
+
+
+@pytest.fixture(scope="session")
+def replay(stack: Any, definitions: Definitions) -> Iterator[Demo]:
+    """The plan, replayed through the scheduler while one task process is killed."""
+    publish(PLAN.first_day, PLAN.last_day, settings=stack.settings)
+    passwords = stack.settings.home / "airflow" / "simple_auth_manager_passwords.json.generated"
+    scheduler = next(each.pid for each in services.state(stack.settings).services if each.name == "scheduler")
+    assert scheduler
+    killer = Killer(scheduler)
+    with AirflowApi(stack.airflow_url, user="admin", passwords=passwords) as api:
+        killer.start()
+        demo = Demo(stack.settings, definitions, Lake.from_settings(stack.settings), api, Silent(), PLAN)
+        demo.run()
+        killer.over = True
+        assert killer.killed, "no task process was found to kill, so the test shows less than it says"
+        yield demo
 
 
 @pytest.fixture

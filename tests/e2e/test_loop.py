@@ -5,86 +5,18 @@ The same intervals are then made without Airflow, in a second lake: every digest
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import suppress
-from datetime import date
-from typing import Any
+from dataclasses import replace
+from urllib.request import ProxyHandler, build_opener
 
-import psutil
 import pytest
 
-from slipstream import promotion, services
-from slipstream.definitions import Definitions, load_definitions
-from slipstream.demo.api import AirflowApi
-from slipstream.demo.steps import Demo, Plan
+from slipstream import promotion
+from slipstream.demo.steps import Demo
 from slipstream.demo.summary import summary
-from slipstream.example import publish
 from slipstream.features import materialise, view_inputs
 from slipstream.ingestion import ingest
-from slipstream.intervals import utc
 from slipstream.lake import Lake, Run
-
-PLAN = Plan(
-    first_day=date(2013, 1, 1),
-    last_day=date(2013, 1, 20),
-    trainings=(utc("2013-01-14"), utc("2013-01-21")),
-    models=("air_time",),
-)
-
-# The process of a task. Its parent, which waits for work, is named likewise, without an id. Killed while it waits, it
-# takes the queue's lock with it, and no other worker of the LocalExecutor gets work until the scheduler is restarted.
-TASK = re.compile(r"airflow worker -- [0-9a-f]{8}-")
-
-
-class Silent:
-    def step(self, name: str, total: int | None) -> None: ...
-    def advance(self, name: str, done: int) -> None: ...
-    def finish(self, name: str, seconds: float) -> None: ...
-
-
-class Killer(threading.Thread):
-    """Kills the first task process that it finds at work on a task, as the kernel would when memory ends."""
-
-    def __init__(self, scheduler: int) -> None:
-        super().__init__(daemon=True)
-        self._scheduler, self.killed, self.over = psutil.Process(scheduler), 0, False
-
-    def run(self) -> None:
-        while not self.over and not self.killed:
-            for process in self._scheduler.children(recursive=True):
-                with suppress(psutil.Error):
-                    if TASK.match(" ".join(process.cmdline())):
-                        os.kill(process.pid, signal.SIGKILL)
-                        self.killed = process.pid
-                        return
-            time.sleep(0.05)
-
-
-@pytest.fixture(scope="module")
-def definitions(stack: Any) -> Definitions:
-    return load_definitions(stack.settings.definitions)
-
-
-@pytest.fixture(scope="module")
-def replay(stack: Any, definitions: Definitions) -> Iterator[Demo]:
-    """The plan, replayed through the scheduler while one task process is killed."""
-    publish(PLAN.first_day, PLAN.last_day, settings=stack.settings)
-    passwords = stack.settings.home / "airflow" / "simple_auth_manager_passwords.json.generated"
-    scheduler = next(each.pid for each in services.state(stack.settings).services if each.name == "scheduler")
-    assert scheduler
-    killer = Killer(scheduler)
-    with AirflowApi(stack.airflow_url, user="admin", passwords=passwords) as api:
-        killer.start()
-        demo = Demo(stack.settings, definitions, Lake.from_settings(stack.settings), api, Silent(), PLAN)
-        demo.run()
-        killer.over = True
-        assert killer.killed, "no task process was found to kill, so the test shows less than it says"
-        yield demo
+from slipstream.promotion.recorded import last_verdict
 
 
 def test_every_run_ends_well_though_a_task_was_killed(replay: Demo) -> None:
@@ -119,9 +51,11 @@ def test_the_lake_is_what_the_library_alone_makes(replay: Demo, tmp_path_factory
 def test_the_champion_is_in_the_ledger_and_in_the_registry(replay: Demo) -> None:
     row = promotion.champion("air_time", lake=replay.lake)
     assert row is not None
+    assert row.approval is not None
+    assert (row.approval["answer"], row.by) == ("yes", "admin")
     registry = promotion.Registry.from_settings(replay.settings)
     assert registry.version("air_time", "champion") == row.version
-    assert [each.as_of for each in promotion.ledger("air_time", lake=replay.lake)] == list(PLAN.trainings)
+    assert [each.as_of for each in promotion.ledger("air_time", lake=replay.lake)] == list(replay.plan.trainings)
 
 
 def test_every_digest_is_what_was_written(replay: Demo) -> None:
@@ -132,7 +66,7 @@ def test_every_digest_is_what_was_written(replay: Demo) -> None:
 
 def test_a_second_replay_changes_no_digest(replay: Demo) -> None:
     before = {name: _digests(replay.lake, name) for name in replay.lake.tables()}
-    Demo(replay.settings, replay.definitions, replay.lake, replay.api, Silent(), PLAN).run()
+    replace(replay).run()
     assert {name: _digests(replay.lake, name) for name in replay.lake.tables()} == before
 
 
@@ -142,12 +76,22 @@ def test_the_summary_accounts_for_every_row(replay: Demo) -> None:
         lake=replay.lake,
         settings=replay.settings,
         seconds=replay.seconds,
-        models=PLAN.models,
+        models=replay.plan.models,
     )
     assert all(row["rows_in"] == row["accepted"] + row["quarantined"] for row in found["rows"])
     assert sum(row["quarantined"] for row in found["rows"]) > 0
     assert next(row["outcome"] for row in found["verdicts"]) == "accepted"
-    assert len(found["versions"]) == len(PLAN.trainings)
+    assert len(found["versions"]) == len(replay.plan.trainings)
+
+
+def test_the_last_verdict_has_pages_that_open(replay: Demo) -> None:
+    found = last_verdict("air_time", lake=replay.lake, settings=replay.settings)
+    assert set(found.links) == {"report", "card", "report_in_airflow", "card_in_airflow"}
+    run_id, direct = found.verdict.comparison.run_id, build_opener(ProxyHandler({}))
+    for page in ("verdict.html", "card.html"):
+        address = f"{replay.settings.tracking_uri}/get-artifact?path={page}&run_uuid={run_id}"
+        with direct.open(address, timeout=60) as answer:
+            assert found.verdict.digest in answer.read().decode()
 
 
 def test_a_backfilled_stage_reads_only_what_was_finished(replay: Demo) -> None:

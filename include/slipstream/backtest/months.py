@@ -29,7 +29,7 @@ AFTER, ALPHA, BLOCK = timedelta(days=30), 0.05, timedelta(days=1)
 class Figures:
     """Labels beside the scores that were served, of one stretch of time."""
 
-    task: str
+    model: Model
     label: NDArray[np.float64]
     score: NDArray[np.float64]
     days: float
@@ -42,9 +42,9 @@ class Figures:
 
         found: dict[str, Any] = {"rows": len(self.label)}
         if len(self.label):
-            found |= summary(self.task, self.label, self.score)
+            found |= summary(self.model.task, self.label, self.score)
             if self.worth is not None:
-                found["value_a_day"] = float(worth(self.label, self.score, self.worth).sum() / self.days)
+                found["value_a_day"] = float(worth(self.model, self.label, self.score, self.worth).sum() / self.days)
         return found
 
 
@@ -67,7 +67,7 @@ def _record(model: Model, span: Interval, course: Course, rows: Rows, settled: d
     served = ~np.isnan(score)
     own = [each for each in course.trainings if each.at in span]
     return {
-        **Figures(model.task, label[served], score[served], span.length / timedelta(days=1), worth).as_dict(),
+        **Figures(model, label[served], score[served], span.length / timedelta(days=1), worth).as_dict(),
         "retrains": len(own),
         "promotions": sum(each.promoted for each in own),
         "seconds": round(sum(each.seconds for each in own), 1),

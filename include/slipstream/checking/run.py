@@ -35,12 +35,14 @@ def find_root(path: Path) -> Path:
 def check_definitions(root: Path, *, settings: Settings | None = None) -> CheckReport:
     """Check every definition below ``root``, each as far as it can be read.
 
-    Runs the code of the models' estimators, on made-up rows; reads no data and writes nothing that stays.
+    Runs the models' estimators, and the functions that say what a prediction is worth, on made-up rows; reads no data
+    and writes nothing that stays.
     """
     from slipstream.checking.connectors import check_connectors
     from slipstream.checking.contracts import check_contracts
     from slipstream.checking.estimators import check_estimators
     from slipstream.checking.features import check_features
+    from slipstream.checking.gate import check_gates
     from slipstream.checking.graph import check_inputs, check_starts
     from slipstream.checking.outputs import Outputs
     from slipstream.settings import get_settings
@@ -54,6 +56,7 @@ def check_definitions(root: Path, *, settings: Settings | None = None) -> CheckR
     check_contracts(reading, findings)
     Outputs(reading, findings, settings or get_settings()).check()
     check_estimators(reading, findings)
+    check_gates(reading, findings)
     counts = {
         "sources": len(reading.names["sources"]),
         "views": len(reading.names["features"]),

@@ -69,7 +69,8 @@ def project() -> Project:
 def named_version(text: str, settings: Settings) -> tuple[str, str]:
     """Return model and version of ``MODEL@VERSION``; an alias stands for the version that it points to."""
     from slipstream.errors import NotFoundError
-    from slipstream.promotion import Registry
+    from slipstream.lake import Lake
+    from slipstream.promotion import Registry, resolve_champion
 
     model, _, version = text.partition("@")
     if not model or not version:
@@ -77,6 +78,8 @@ def named_version(text: str, settings: Settings) -> tuple[str, str]:
         raise typer.BadParameter(message)
     if version.isdecimal():
         return model, version
+    if version == "champion":  # the ledger knows better than the alias, which is put right on the way
+        return model, resolve_champion(model, lake=Lake.from_settings(settings), settings=settings)
     found = Registry.from_settings(settings).version(model, version)
     if found is None:
         message = f"Model {model!r} has no version with the alias {version!r}. `slipstream status` shows its champion."

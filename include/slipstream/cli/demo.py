@@ -11,6 +11,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from slipstream.cli.common import AsJson, console, print_json, print_table, project
+from slipstream.cli.verdict import print_verdict
 
 
 def demo(*, as_json: AsJson = False) -> None:
@@ -59,9 +60,13 @@ def _print(found: Mapping[str, Any]) -> None:
     print_table("Rows", found["rows"], empty="")
     print_table("Intervals", [{"table": name, "complete": n} for name, n in found["intervals"].items()], empty="")
     print_table("Versions", found["versions"], empty="")
-    print_table("Verdicts of the gate", found["verdicts"], empty="")
+    short = [{name: value for name, value in row.items() if name != "because"} for row in found["verdicts"]]
+    print_table("Verdicts of the gate", short, empty="")
     print_table("Drift", found["drift"], empty="")
     print_table("Time", [{"stage": name, "seconds": value} for name, value in found["seconds"].items()], empty="")
+    for each in found["last_verdicts"]:
+        console.print()
+        print_verdict(each)
 
 
 class Bars:
@@ -98,6 +103,10 @@ class Bars:
 
     def advance(self, name: str, done: int) -> None:
         self._progress.update(self._tasks[name], completed=done)
+
+    def note(self, text: str) -> None:
+        """Print a line between the bars."""
+        self._progress.console.print(f"  {text}", highlight=False)
 
     def finish(self, name: str, seconds: float, note: str = "") -> None:
         task = next(each for each in self._progress.tasks if each.id == self._tasks[name])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from slipstream.cli.common import AsJson, print_json, print_records, project
+from slipstream.intervals import utc
 
 if TYPE_CHECKING:
     from slipstream.promotion import LedgerRow
@@ -40,5 +41,14 @@ def _shown(row: LedgerRow) -> dict[str, Any]:
         "champion": row.version,
         "before": row.replaces,
         "by": row.by,
+        "approval": _answer(row),
         "reason": row.reason,
     }
+
+
+def _answer(row: LedgerRow) -> str | None:
+    """Return what a person said, who and when; None where nobody was asked."""
+    if row.approval is None:
+        return None
+    said = "no answer" if row.approval["answer"] == "none" else f"{row.approval['answer']} by {row.approval['by']}"
+    return f"{said}, {utc(row.approval['at']):%Y-%m-%d %H:%M:%S} UTC"

@@ -29,6 +29,7 @@ COMMANDS = {
     "Data": (("example", "example"), ("quarantine", "quarantine"), ("lake", "lake")),
     "Models": (
         ("run", "run"),
+        ("verdict", "verdict"),
         ("champion", "champion"),
         ("ledger", "ledger"),
         ("rollback", "rollback"),
@@ -37,6 +38,7 @@ COMMANDS = {
         ("backtest", "backtest"),
         ("monitor", "monitor"),
         ("explain", "explain"),
+        ("gate", "gate"),
         ("demo", "demo"),
     ),
 }

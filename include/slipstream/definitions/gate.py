@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -20,6 +21,9 @@ def _above_zero(value: timedelta) -> timedelta:
 
 
 Block = Annotated[Duration, AfterValidator(_above_zero)]
+Function = Annotated[
+    str, Field(pattern=r"^[a-z_][\w]*:[a-zA-Z_]\w*$", description="file:function of the model's own folder.")
+]
 Loss = Literal["log_loss", "brier", "absolute_error", "squared_error"]
 
 
@@ -107,10 +111,18 @@ class StabilityCheck(Strict):
     )
 
 
+OUTCOMES = ("true_positive", "false_positive", "true_negative", "false_negative")
+
+
 class ValueCheck(Strict):
-    """Decisions by the challenger are worth more a day than by the champion."""
+    """Predictions by the challenger are worth more a day than by the champion."""
 
     check: Literal["value"]
+    function: Function | None = Field(
+        default=None,
+        description="What each prediction is worth, as a function of labels and predictions: `estimator:value`. "
+        "Without: the four outcomes of a decision, below.",
+    )
     threshold: float = Field(default=0.5, gt=0, lt=1, description="A score from here on is a yes.")
     true_positive: float = Field(default=0.0, description="What a yes that was right is worth; a cost is negative.")
     false_positive: float = Field(default=0.0, description="What a yes that was wrong is worth.")
@@ -124,10 +136,14 @@ class ValueCheck(Strict):
 
     @model_validator(mode="after")
     def _a_decision_makes_a_difference(self) -> ValueCheck:
-        if self.true_positive == self.false_negative and self.false_positive == self.true_negative:
+        if self.function is not None:
+            given = self.model_fields_set & {"threshold", *OUTCOMES}
+            message = "The function says what a prediction is worth; remove {}."
+            raise_faults(Fault((name,), message.format(name)) for name in sorted(given))
+        elif self.true_positive == self.false_negative and self.false_positive == self.true_negative:
             message = (
                 "Each decision is worth the same whether it is yes or no, so no version can gain anything. Say what "
-                "true_positive, false_positive, true_negative and false_negative are worth."
+                "true_positive, false_positive, true_negative and false_negative are worth, or name a function."
             )
             raise_faults([Fault(("true_positive",), message)])
         return self
@@ -156,16 +172,43 @@ class SchemaCheck(Strict):
 
 
 class BudgetCheck(Strict):
-    """Scoring does not become much slower, nor the model much larger, than the champion's."""
+    """Scoring takes not much more time or memory, nor the model's file much more space, than the champion's."""
 
     check: Literal["budget"]
     max_time_ratio: float = Field(default=3.0, gt=0, description="Scoring time over the champion's.")
     max_size_ratio: float = Field(default=5.0, gt=0, description="Size of the model's file over the champion's.")
+    max_memory_ratio: float = Field(
+        default=5.0, gt=0, description="Peak memory of loading it and scoring 1,000 rows over the champion's."
+    )
     max_seconds: float | None = Field(default=None, gt=0, description="To score 1,000 rows; none: no limit.")
+    max_peak_megabytes: float | None = Field(
+        default=None, gt=0, description="Of memory, to load it and to score 1,000 rows; none: no limit."
+    )
     max_megabytes: float | None = Field(default=None, gt=0, description="Of the model's file; none: no limit.")
     repeats: int = Field(default=7, ge=1, le=100, description="The median of so many runs counts.")
 
 
+class OwnCheck(Strict):
+    """A check of the team's own: a function in the model's folder, of the evidence and its settings."""
+
+    check: Literal["own"]
+    function: Function = Field(description="`checks:no_night_flights`: its name stands for it in the verdict.")
+    settings: Mapping[str, Any] = Field(default_factory=dict, description="Given to the function by keyword.")
+
+    @model_validator(mode="after")
+    def _bears_no_name_of_another(self) -> OwnCheck:
+        name = self.function.partition(":")[2]
+        if name in BUILT_IN:
+            message = (
+                f"The gate has a check {name!r} already, and a verdict must not mix them up; name yours otherwise."
+            )
+            raise_faults([Fault(("function",), message, name)])
+        return self
+
+
+BUILT_IN = frozenset(
+    {"baseline", "metric_gain", "calibration", "slices", "stability", "value", "fairness", "schema", "budget", "own"}
+)
 GateCheck = Annotated[
     BaselineCheck
     | MetricGainCheck
@@ -175,6 +218,7 @@ GateCheck = Annotated[
     | ValueCheck
     | FairnessCheck
     | SchemaCheck
-    | BudgetCheck,
+    | BudgetCheck
+    | OwnCheck,
     Field(discriminator="check"),
 ]

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from slipstream.definitions.base import Cron, Definition, Duration, FileName, Moment, Name, Strict
+from slipstream.definitions.code import file_of
 from slipstream.definitions.gate import GateCheck
 from slipstream.definitions.problem import Fault, raise_faults
 from slipstream.definitions.rules import model_faults
@@ -186,11 +187,20 @@ class Retraining(Strict):
     )
 
 
+class Card(Strict):
+    """What a team says on the model card beyond what is measured; all of it may be left out."""
+
+    limits: tuple[str, ...] = Field(default=(), description="Known weaknesses, and what to do about them.")
+    out_of_scope: tuple[str, ...] = Field(default=(), description="Uses that it is not made for.")
+    ethics: str | None = Field(default=None, min_length=1, description="Who is affected, and how; what was weighed.")
+
+
 class Model(Definition):
     """``model.yaml``."""
 
     kind: ClassVar[str] = "model"
     file_name: ClassVar[str] = "model.yaml"
+    not_in_digest: ClassVar[frozenset[str]] = Definition.not_in_digest | {"card"}
 
     purpose: str = Field(min_length=1)
     task: Task
@@ -210,6 +220,7 @@ class Model(Definition):
     scoring: Scoring = Scoring()
     monitoring: Monitoring = Monitoring()
     retraining: Retraining = Retraining()
+    card: Card = Card()
 
     @property
     def table(self) -> str:
@@ -244,8 +255,14 @@ class Model(Definition):
         return "log_loss" if self.task == "binary_classification" else "absolute_error"
 
     @property
-    def digest_files(self) -> tuple[str, ...]:
+    def training_files(self) -> tuple[str, ...]:
+        """Files whose content changes what training makes."""
         return (self.population.sql, self.label.sql, "estimator.py")
+
+    @property
+    def digest_files(self) -> tuple[str, ...]:
+        named = (getattr(each, "function", None) for each in self.gate)
+        return tuple(dict.fromkeys([*self.training_files, *(file_of(each) for each in named if each)]))
 
     @property
     def training_digest(self) -> str:
@@ -256,7 +273,7 @@ class Model(Definition):
         names = ("task", "key", "population", "label", "features", "keys", "training", "evaluation", "seed")
         dumped = self.model_dump(mode="json")
         dumped["training"] = {k: v for k, v in dumped["training"].items() if k != "schedule"}
-        content = [{name: dumped[name] for name in names}, {file: self.text(file) for file in self.digest_files}]
+        content = [{name: dumped[name] for name in names}, {file: self.text(file) for file in self.training_files}]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     @model_validator(mode="after")

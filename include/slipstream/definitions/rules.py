@@ -26,7 +26,6 @@ LOSSES: Mapping[str, tuple[str, ...]] = {
 }
 TASKS: Mapping[str, tuple[str, ...]] = {  # of checks that are not for every task
     "fairness": ("binary_classification",),
-    "value": ("binary_classification",),
 }
 
 
@@ -119,6 +118,12 @@ def _metric_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
         if task not in TASKS.get(str(name), LOSSES):
             message = f"The check {name!r} is for {', '.join(TASKS[str(name)])}; the model's task is {task}. Remove it."
             yield Fault(("gate", str(position), "check"), message)
+        if name == "value" and task == "regression" and not _mapping(check).get("function"):
+            message = (
+                "A regression has no outcomes such as true_positive. Name a function of labels and predictions that "
+                'gives what each is worth: {check: value, function: "estimator:value"}.'
+            )
+            yield Fault(("gate", str(position), "function"), message)
         metric = _mapping(check).get("metric")
         if metric in every and metric not in LOSSES[task]:
             path = ("gate", str(position), "metric")

@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
 from slipstream.errors import FatalError, ServiceError
+from slipstream.intervals import utc
 
 DONE = ("success", "failed")
+AWAITING = "awaiting_input"
+SETTLED = timedelta(seconds=5)
+"""Airflow 3.3 asks anew if the answer comes before its scheduler has noticed that the asking process ended."""
 PAGE = 100
 
 
@@ -26,7 +32,7 @@ class AirflowApi:
     """
 
     def __init__(self, url: str, *, user: str, passwords: Path) -> None:
-        self._url, self._user, self._passwords = url.rstrip("/"), user, passwords
+        self._url, self.user, self._passwords = url.rstrip("/"), user, passwords
         self._client = httpx.Client(base_url=self._url, timeout=30, headers={}, trust_env=False)
 
     def __enter__(self) -> AirflowApi:
@@ -85,6 +91,18 @@ class AirflowApi:
         tasks = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=PAGE)["task_instances"]
         return [task["task_id"] for task in tasks if task["state"] in ("failed", "upstream_failed")]
 
+    def waiting(self, dag_id: str, task_id: str) -> list[str]:
+        """Return the runs of a DAG in which this task has waited for a person long enough to be answered."""
+        found = self.get(f"/dags/{dag_id}/dagRuns/~/hitlDetails", task_id=task_id, response_received=False, limit=PAGE)
+        limit = datetime.now(UTC) - SETTLED
+        ripe = [each["task_instance"] for each in found["hitl_details"] if utc(each["created_at"]) < limit]
+        return [str(task["dag_run_id"]) for task in ripe if task["state"] == AWAITING]
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
+        """Answer, as this user, the question of a task that waits for a person."""
+        path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}/-1/hitlDetails"
+        self.patch(path, {"chosen_options": [option], "params_input": {}})
+
     def _call(self, method: str, path: str, **request: Any) -> Any:
         for attempt in (1, 2):
             try:
@@ -105,11 +123,11 @@ class AirflowApi:
 
     def _log_in(self) -> None:
         passwords = json.loads(self._passwords.read_text(encoding="utf-8"))
-        body = {"username": self._user, "password": passwords[self._user]}
+        body = {"username": self.user, "password": passwords[self.user]}
         answer = self._client.post("/auth/token", json=body)
         if answer.is_error:
             message = (
-                f"Airflow did not let {self._user!r} in ({answer.status_code}). The passwords are in {self._passwords}."
+                f"Airflow did not let {self.user!r} in ({answer.status_code}). The passwords are in {self._passwords}."
             )
             raise FatalError(message)
         self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from slipstream.lake import Lake
     from slipstream.settings import Settings
 
+APPROVAL = "request_approval"
 PATIENCE = 900.0  # seconds for one step
 
 
@@ -52,6 +53,7 @@ class Show(Protocol):
     def step(self, name: str, total: int | None) -> None: ...
     def advance(self, name: str, done: int) -> None: ...
     def finish(self, name: str, seconds: float) -> None: ...
+    def note(self, text: str) -> None: ...
 
 
 @dataclass
@@ -178,6 +180,7 @@ class Demo:
         skipped = 2 * (len(self.plan.models) - len(pending))
 
         def over() -> bool:
+            self._approve(pending)
             trained = [name for name in pending if self.api.state(f"{name}.training", runs[name]) in DONE]
             judged = [n for n in pending if any(row.as_of == as_of for row in ledger(n, lake=self.lake))]
             self.show.advance(step, skipped + len(trained) + len(judged))
@@ -187,6 +190,15 @@ class Demo:
             return len(trained) == len(judged) == len(pending)
 
         wait_until(over, what=f"The verdict on the challengers of {iso(as_of)}", seconds=PATIENCE)
+
+    def _approve(self, models: Collection[str]) -> None:
+        """Say yes, as the demo's user, wherever one of these models waits for a person's answer."""
+        for name in models:
+            if not self.definitions.model(name).approval.required:
+                continue
+            for run_id in self.api.waiting(f"{name}.promotion", APPROVAL):
+                self.api.answer(f"{name}.promotion", run_id, APPROVAL, "Approve")
+                self.show.note(f"{name} wants an approval; the demo says yes as {self.api.user}")
 
 
 def backfill_line(dag_id: str, first: datetime, last: datetime) -> list[str]:

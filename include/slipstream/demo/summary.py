@@ -15,6 +15,8 @@ def summary(
     *, definitions: Definitions, lake: Lake, settings: Settings, seconds: Mapping[str, float], models: tuple[str, ...]
 ) -> dict[str, Any]:
     """Read from the lake, the registry and the ledger what the demo has done."""
+    from slipstream.promotion.recorded import last_verdict
+
     return {
         "rows": [_rows(lake, name) for name in definitions.sources],
         "intervals": {
@@ -22,6 +24,7 @@ def summary(
         },
         "versions": [row for name in models for row in _versions(name, settings)],
         "verdicts": [row for name in models for row in _verdicts(name, lake)],
+        "last_verdicts": [last_verdict(name, lake=lake, settings=settings).as_dict() for name in models],
         "drift": [_drift(definitions.model(name), lake) for name in models],
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
     }
@@ -82,10 +85,17 @@ def _verdicts(model: str, lake: Lake) -> list[dict[str, Any]]:
                 "challenger": row.challenger,
                 "champion_before": champion,
                 "outcome": row.verdict["outcome"],
+                "approval": _answer(row.approval),
                 "because": " ".join(sentences) or row.reason,
             }
         )
     return rows
+
+
+def _answer(approval: Mapping[str, Any] | None) -> str:
+    if approval is None:
+        return "-"
+    return f"{approval['answer']} by {approval['by']}" if approval["by"] else "no answer"
 
 
 def _drift(model: Any, lake: Lake) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""Champion against challenger: registry, evaluation, gate, verdict, ledger.
+"""Champion against challenger: registry, evaluation, gate, verdict, approval, ledger.
 
-``decide`` re-scores both on the same rows and asks the gate; ``promote`` and ``reject`` write the verdict to the
-ledger; ``champion`` and ``rollback`` read and turn it. The ledger is the truth and the alias ``champion`` in MLflow its
-projection. Light to import: what needs MLflow or scikit-learn is loaded by the first call.
+``decide`` re-scores both on the same rows and asks the gate; ``ask`` records what holds when a person is asked;
+``promote`` and ``reject`` write the verdict, and the person's answer, to the ledger; ``champion`` and ``rollback`` read
+and turn it. The ledger is the truth and the alias ``champion`` in MLflow its projection. Light to import: what needs
+MLflow or scikit-learn is loaded by the first call.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from slipstream.promotion.approval import Answer, Asked, ask
     from slipstream.promotion.evaluation import Comparison, compare
     from slipstream.promotion.gate import CheckResult, Evidence, register_check
     from slipstream.promotion.history import LedgerRow, champion, ledger
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from slipstream.promotion.verdict import Verdict, decide, evaluate_gate
 
 _HOMES = {
+    "approval": ("Answer", "Asked", "ask"),
     "evaluation": ("Comparison", "compare"),
     "gate": ("CheckResult", "Evidence", "register_check"),
     "history": ("LedgerRow", "champion", "ledger"),
@@ -33,6 +36,8 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Answer",
+    "Asked",
     "CheckResult",
     "Comparison",
     "Evidence",
@@ -42,6 +47,7 @@ __all__ = [
     "Registry",
     "Verdict",
     "VersionDetails",
+    "ask",
     "champion",
     "compare",
     "decide",

@@ -16,7 +16,7 @@ from slipstream.intervals import iso
 from slipstream.metrics import row_losses, summary
 from slipstream.promotion.importance import importance_section
 from slipstream.promotion.pages import Section, facts, numbers_of
-from slipstream.promotion.report import pictures
+from slipstream.promotion.pictures import pictures
 from slipstream.promotion.resampling import MIN_BLOCKS, mean_difference
 
 if TYPE_CHECKING:
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
     from slipstream.definitions import Definitions, Model
     from slipstream.promotion.gate import Evidence
+    from slipstream.promotion.history import LedgerRow
     from slipstream.promotion.registry import VersionDetails
     from slipstream.promotion.verdict import Verdict
 
 _DAY, _ALPHA, _RESAMPLES = timedelta(days=1), 0.05, 2_000
+_DECISION = "decision"
 _GROUPS = ("slices", "fairness")  # checks that look at groups of rows
 _UNSAID = "Nobody has said anything about this in the model's definition. Ask its owner before you rely on it."
 
@@ -52,9 +54,10 @@ def card(
         _features(model, definitions),
         *_analyses(verdict, model, evidence),
         *importance_section(evidence, details.version),
-        _ethics(groups=[each.name for each in groups]),
+        _ethics(model, groups=[each.name for each in groups]),
         _caveats(model, verdict),
-        _decision(verdict),
+        _verdict(verdict),
+        decision(verdict.model, None),
         _lineage(details),
     ]
     return f"{model.name} version {details.version}", sections
@@ -76,7 +79,8 @@ def _about(model: Model, details: VersionDetails) -> Section:
 
 def _intended_use(model: Model) -> Section:
     what = f"One prediction for each {', '.join(model.key)} at its prediction_time."
-    return Section("Intended use", text=[model.purpose, what, "It was evaluated for nothing else than this."])
+    beyond = [f"Not for this: {each}" for each in model.card.out_of_scope]
+    return Section("Intended use", text=[model.purpose, what, *beyond, "It was evaluated for nothing else than this."])
 
 
 def _metrics(model: Model, evidence: Evidence | None, verdict: Verdict) -> Section:
@@ -158,10 +162,13 @@ def _analyses(verdict: Verdict, model: Model, evidence: Evidence | None) -> list
     return [Section("Quantitative analyses", rows=checks), *numbers, *pictures(verdict, model, evidence)]
 
 
-def _ethics(*, groups: list[str]) -> Section:
+def _ethics(model: Model, *, groups: list[str]) -> Section:
+    said = [model.card.ethics] if model.card.ethics else []
     if "fairness" in groups:
-        return Section("Ethical considerations", text=["The fairness check above compares groups. It sees no others."])
-    return Section("Ethical considerations", text=[f"No check compares groups of people. {_UNSAID}"])
+        said.append("The fairness check above compares groups. It sees no others.")
+    else:
+        said.append(f"No check compares groups of people.{'' if said else f' {_UNSAID}'}")
+    return Section("Ethical considerations", text=said)
 
 
 def _caveats(model: Model, verdict: Verdict) -> Section:
@@ -169,6 +176,7 @@ def _caveats(model: Model, verdict: Verdict) -> Section:
     return Section(
         "Caveats and recommendations",
         text=[
+            *model.card.limits,
             f"The numbers hold for rows like those from {iso(found.start)} to {iso(found.end)}. A season, a place or a "
             f"group that is not among them was not tested.",
             f"Monitoring compares each day with the version's reference sample; a label is known only after "
@@ -177,15 +185,32 @@ def _caveats(model: Model, verdict: Verdict) -> Section:
     )
 
 
-def _decision(verdict: Verdict) -> Section:
+def _verdict(verdict: Verdict) -> Section:
     about: Mapping[str, Any] = {
         "outcome": verdict.outcome,
         "against_champion": verdict.champion or "none",
         "decided_at": verdict.decided_at,
         "digest_of_the_verdict": verdict.digest,
     }
-    who = f"Who approved, and what followed, stands in the ledger: slipstream ledger {verdict.model}"
-    return Section("Verdict", text=[verdict.reason, who], rows=facts(about))
+    return Section("Verdict", text=[verdict.reason], rows=facts(about))
+
+
+def decision(model: str, row: LedgerRow | None) -> Section:
+    """Return who decided, and what; before there is a row in the ledger, that nobody has."""
+    where = f"The ledger has every decision: slipstream ledger {model}"
+    if row is None:
+        return Section("Decision", text=[f"Nobody has decided on it yet. {where}"], mark=_DECISION)
+    about = {
+        "decision": row.action.replace("_", " "),
+        "by": row.by,
+        "at": row.at,
+        "reason": row.reason,
+        "champion_after": row.version or "none",
+        "champion_before": row.replaces or "none",
+        "row_of_the_ledger": row.seq,
+        "run": row.run_id,
+    }
+    return Section("Decision", text=[where], rows=facts(about), mark=_DECISION)
 
 
 def _lineage(details: VersionDetails) -> Section:

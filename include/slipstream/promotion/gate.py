@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from slipstream.errors import DefinitionError
+from slipstream.errors import DefinitionError, RetriableError, SlipstreamError
 from slipstream.metrics import row_losses
 from slipstream.promotion.resampling import MIN_BLOCKS, Difference, mean_difference, seed_of
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from slipstream.definitions import BaselineCheck, MetricGainCheck, Model
     from slipstream.promotion.evaluation import Comparison
     from slipstream.promotion.loading import LoadedModel
+
+log = logging.getLogger(__name__)
 
 Outcome = Literal["passed", "failed", "undecided", "not_applicable"]
 
@@ -72,12 +75,7 @@ class Evidence:
 
     def blocks(self, length: timedelta) -> NDArray[np.int64]:
         """Return the number of each row's block: its prediction_time cut into pieces of ``length`` since 1970, UTC."""
-        import pyarrow as pa
-
-        times: NDArray[np.int64] = (
-            self.rows.column("prediction_time").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
-        )
-        return times // round(length.total_seconds() * 1_000_000)
+        return block_numbers(self.rows, length)
 
     def seed(self, *names: str) -> int:
         """Return the seed of a check: of the model's seed, the evaluation rows and the check's name."""
@@ -85,7 +83,17 @@ class Evidence:
 
     def _numbers(self, column: str) -> NDArray[np.float64]:
         found: NDArray[np.float64] = self.rows.column(column).to_numpy().astype(np.float64)
+        found.flags.writeable = False  # every check is to see the same numbers, whatever another one does
         return found
+
+
+def block_numbers(rows: pa.Table, length: timedelta) -> NDArray[np.int64]:
+    """Return the number of each row's block of time, as ``Evidence.blocks`` does."""
+    import pyarrow as pa
+
+    moments = rows.column("prediction_time").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+    numbers: NDArray[np.int64] = moments.to_numpy() // round(length.total_seconds() * 1_000_000)
+    return numbers
 
 
 Check = Callable[[Evidence, Any], CheckResult]
@@ -103,7 +111,11 @@ def register_check(name: str) -> Callable[[Check], Check]:
 
 
 def run_check(settings: Any, evidence: Evidence) -> CheckResult:
-    """Return what the check that ``settings`` names finds in the evidence."""
+    """Return what the check that ``settings`` names finds in the evidence.
+
+    A check that breaks, on rows that nobody thought of or in a team's own code, has found nothing: it is undecided,
+    with what went wrong, so that its version is not promoted. What may go well on another try is raised.
+    """
     import slipstream.promotion.checks  # noqa: F401 - importing registers them
 
     function = _CHECKS.get(settings.check)
@@ -112,7 +124,22 @@ def run_check(settings: Any, evidence: Evidence) -> CheckResult:
             f"The gate of {evidence.model.name!r} names the check {settings.check!r}; there are {sorted(_CHECKS)}."
         )
         raise DefinitionError(message)
-    return function(evidence, settings)
+    try:
+        return function(evidence, settings)
+    except (RetriableError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        log.warning("The check %s of model %s broke.", settings.check, evidence.model.name, exc_info=True)
+        named = getattr(settings, "function", None) if settings.check == "own" else None
+        name = named.partition(":")[2] if named else settings.check
+        sentence = f"It could not be computed: {said(error)}"
+        return CheckResult(name, "undecided", sentence, {"error": type(error).__name__})
+
+
+def said(error: BaseException) -> str:
+    """Return an error in one line, at most 500 characters: its kind, unless it is one of ours, and its text."""
+    kind = "" if isinstance(error, SlipstreamError) else f"{type(error).__name__}: "
+    return " ".join(f"{kind}{error}".split())[:500].removesuffix(".") + "."
 
 
 def overall(results: list[CheckResult]) -> Literal["accepted", "rejected", "undecided"]:

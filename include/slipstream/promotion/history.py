@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from slipstream.definitions import Model
     from slipstream.lake import Lake, Run
 
-Action = Literal["promoted", "rejected", "undecided", "rolled_back"]
+Action = Literal["promoted", "rejected", "undecided", "rolled_back", "void"]
 
 TABLE = "ledger/promotions"
 CHANGES: tuple[Action, ...] = ("promoted", "rolled_back")
+DOCUMENTS = ("verdict", "approval")  # kept as JSON
 ATTEMPTS = 30
 _TICK = timedelta(microseconds=1)
 
@@ -39,6 +40,8 @@ class LedgerRow:
         replaces: The champion before this row.
         verdict: The whole document; None for a rollback.
         run_id: The run that wrote it: ``dag_id/run_id``.
+        approval: What a person answered, when, and what was asked (see ``Answer``); None where nobody was asked, and
+            in rows that were written before the ledger had this column.
     """
 
     model: str
@@ -54,6 +57,7 @@ class LedgerRow:
     verdict: Mapping[str, Any] | None
     verdict_digest: str | None
     run_id: str
+    approval: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "at": iso(self.at), "as_of": iso(self.as_of) if self.as_of else None}
@@ -77,6 +81,7 @@ class Entry:
     as_of: datetime | None = None
     verdict: Mapping[str, Any] | None = None
     verdict_digest: str | None = None
+    approval: Mapping[str, Any] | None = None
 
 
 def schema() -> pa.Schema:
@@ -96,6 +101,12 @@ def name_of(model: Model | str) -> str:
 def ledger(model: Model | str, *, lake: Lake) -> list[LedgerRow]:
     """Return every row of ``model``, oldest first; none where nothing was ever decided."""
     return _read(name_of(model), lake)[0]
+
+
+def models(*, lake: Lake) -> list[str]:
+    """Return the name of every model about which something was decided, also of those whose definition is gone."""
+    table = lake.table(TABLE)
+    return sorted(set(table.read(columns=["model"])["model"].to_pylist())) if table.exists() else []
 
 
 def champion(model: Model | str, *, lake: Lake, at: datetime | None = None) -> LedgerRow | None:
@@ -159,7 +170,9 @@ def _read(model: str, lake: Lake) -> tuple[list[LedgerRow], int | None]:
     version = table.version()
     if version is None:
         return [], None
-    found = table.read(version=version, where=pc.field("model") == model, columns=schema().names)
+    there = set(table.schema(version).names)  # a ledger of an earlier release lacks the columns that came since
+    columns = [name for name in schema().names if name in there]
+    found = table.read(version=version, where=pc.field("model") == model, columns=columns)
     rows = [_from_arrow(values) for values in found.to_pylist()]
     return sorted(rows, key=lambda row: row.seq), version
 
@@ -182,17 +195,21 @@ def _next(model: str, rows: Sequence[LedgerRow], entry: Entry) -> LedgerRow:
         verdict=entry.verdict,
         verdict_digest=entry.verdict_digest,
         run_id=entry.run_id,
+        approval=entry.approval,
     )
 
 
 def _to_arrow(row: LedgerRow) -> pa.Table:
     import pyarrow as pa
 
-    verdict = json.dumps(row.verdict, sort_keys=True) if row.verdict is not None else None
-    values = {**{name: getattr(row, name) for name in schema().names}, "verdict": verdict}
+    texts = {
+        name: json.dumps(value, sort_keys=True) if (value := getattr(row, name)) is not None else None
+        for name in DOCUMENTS
+    }
+    values = {**{name: getattr(row, name) for name in schema().names}, **texts}
     return pa.Table.from_pylist([values], schema=schema())
 
 
 def _from_arrow(values: Mapping[str, Any]) -> LedgerRow:
-    verdict = json.loads(values["verdict"]) if values["verdict"] else None
-    return LedgerRow(**{**values, "verdict": verdict})
+    documents = {name: json.loads(text) if (text := values.get(name)) else None for name in DOCUMENTS}
+    return LedgerRow(**{**values, **documents})

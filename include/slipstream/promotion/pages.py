@@ -14,14 +14,19 @@ from typing import Any
 from slipstream.intervals import iso
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1c2430; background: #fff; max-width: 60rem; margin: 2rem auto;
-  padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2rem; border-bottom: 1px solid #d5dbe3; }
+:root { color-scheme: light dark; --ink: #1c2430; --paper: #ffffff; --rule: #d5dbe3; --ours: #0072b2;
+  --theirs: #d55e00; --mark: #007a5a; --grey: #77808c; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4e8ee; --paper: #15191f; --rule: #39424e; --ours: #56b4e9;
+  --theirs: #f0a13a; --mark: #35c79a; --grey: #98a2af; } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem;
+  margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2rem; border-bottom: 1px solid var(--rule); }
+.wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: .5rem 0 1rem; font-size: .9rem; }
-th, td { text-align: left; vertical-align: top; padding: .2rem .9rem .2rem 0; border-bottom: 1px solid #eceff3;
-  overflow-wrap: anywhere; }
+th, td { text-align: left; vertical-align: top; padding: .2rem .9rem .2rem 0; border-bottom: 1px solid var(--rule);
+  overflow-wrap: break-word; min-width: 3rem; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-svg { display: block; max-width: 100%; height: auto; font: 12px system-ui, sans-serif; }
+svg { display: block; max-width: 100%; min-width: 30rem; height: auto; font: 12px system-ui, sans-serif; }
 """
 # The page may not load or run anything, whatever a value in it says.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -34,12 +39,14 @@ class Section:
 
     Attributes:
         picture: SVG whose values are escaped already; Markdown leaves it out.
+        mark: Puts the section between comments of this name, so that ``replace_section`` finds it.
     """
 
     title: str
     text: Sequence[str] = ()
     rows: Sequence[Mapping[str, Any]] = ()
     picture: str = ""
+    mark: str = ""
 
 
 def to_html(title: str, sections: Iterable[Section]) -> str:
@@ -47,6 +54,7 @@ def to_html(title: str, sections: Iterable[Section]) -> str:
     body = "\n".join(_html_section(each) for each in sections)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
         f"<body>\n<h1>{escape(title)}</h1>\n{body}\n</body>\n</html>\n"
@@ -55,7 +63,21 @@ def to_html(title: str, sections: Iterable[Section]) -> str:
 
 def to_markdown(title: str, sections: Iterable[Section]) -> str:
     """Return the same as Markdown, without the pictures."""
-    return "\n\n".join([f"# {_plain(title)}", *(_markdown_section(each) for each in sections)]) + "\n"
+    return "\n\n".join([f"# {escape_markdown(title)}", *(_markdown_section(each) for each in sections)]) + "\n"
+
+
+def replace_section(page: str, section: Section) -> str:
+    """Return a page, HTML or Markdown, with another content of its section ``mark``; as it is where it has none.
+
+    No value on a page can make such a comment, for ``<`` is escaped in both forms.
+    """
+    begin, end = _comments(section.mark)
+    before, found, rest = page.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        return page
+    told = _html_section(section) if before.startswith("<!doctype html>") else _markdown_section(section)
+    return f"{before}{told}{after}"
 
 
 def spell(value: Any) -> str:
@@ -106,8 +128,10 @@ def _html_section(section: Section) -> str:
         names = _columns(section.rows)
         head = "".join(f"<th>{escape(name)}</th>" for name in names)
         body = "\n".join(f"<tr>{''.join(_cell(row.get(name)) for name in names)}</tr>" for row in section.rows)
-        parts.append(f"<table>\n<tr>{head}</tr>\n{body}\n</table>")
-    return "\n".join([*parts, section.picture] if section.picture else parts)
+        parts.append(f'<div class="wide"><table>\n<tr>{head}</tr>\n{body}\n</table></div>')
+    if section.picture:
+        parts.append(f'<div class="wide">{section.picture}</div>')
+    return _marked("\n".join(parts), section)
 
 
 def _cell(value: Any) -> str:
@@ -117,15 +141,24 @@ def _cell(value: Any) -> str:
 
 
 def _markdown_section(section: Section) -> str:
-    parts = [f"## {_plain(section.title)}", *(_plain(each) for each in section.text)]
+    parts = [f"## {escape_markdown(section.title)}", *(escape_markdown(each) for each in section.text)]
     if section.rows:
         names = _columns(section.rows)
         lines = [names, ["---"] * len(names), *([spell(row.get(name)) for name in names] for row in section.rows)]
-        told = [[cell if number == 1 else _plain(cell) for cell in line] for number, line in enumerate(lines)]
+        told = [[cell if number == 1 else escape_markdown(cell) for cell in line] for number, line in enumerate(lines)]
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in told))
-    return "\n\n".join(parts)
+    return _marked("\n\n".join(parts), section)
 
 
-def _plain(text: str) -> str:
+def _marked(told: str, section: Section) -> str:
+    begin, end = _comments(section.mark)
+    return f"{begin}\n{told}\n{end}" if section.mark else told
+
+
+def _comments(mark: str) -> tuple[str, str]:
+    return f"<!-- {mark} -->", f"<!-- end of {mark} -->"
+
+
+def escape_markdown(text: str) -> str:
     """Escape what Markdown, and the HTML in it, would take for a mark; a cell is one line."""
     return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))

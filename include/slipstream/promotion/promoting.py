@@ -9,13 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import NoChampionError, VerdictError
+from slipstream.promotion.approval import answered, not_void, tag_answer, void_because
 from slipstream.promotion.history import CHANGES, Action, Entry, LedgerRow, append, last_change, name_of, stack
 from slipstream.promotion.projection import project, repair, resolve_champion
+from slipstream.promotion.recording import record_decision
 from slipstream.promotion.registry import CHALLENGER, Registry
 
 if TYPE_CHECKING:
     from slipstream.definitions import Model
     from slipstream.lake import Lake, Run
+    from slipstream.promotion.approval import Answer
     from slipstream.promotion.verdict import Verdict
     from slipstream.settings import Settings
 
@@ -23,15 +26,29 @@ __all__ = ["promote", "reject", "repair", "resolve_champion", "rollback", "settl
 
 
 def promote(
-    model: Model | str, verdict: Verdict, *, lake: Lake, settings: Settings, run: Run, by: str | None = None
+    model: Model | str,
+    verdict: Verdict,
+    *,
+    lake: Lake,
+    settings: Settings,
+    run: Run,
+    by: str | None = None,
+    approval: Answer | None = None,
 ) -> LedgerRow:
     """Make the verdict's challenger the champion, and return the ledger's row.
 
-    The same verdict once more (a retried task) returns the row that is there.
+    The same verdict once more (a retried task) returns the row that is there. An approval that is void becomes a row of
+    its own, ``void``, and stays void.
+
+    Args:
+        approval: What a person said, where one was asked; it counts for exactly this version and verdict, and only
+            while champion and aliases are what they were when the person was asked.
 
     Raises:
         VerdictError: The verdict is not an acceptance; it is void, because the champion is no longer the one that it
-            compared with; or it was used, and its version was rolled back from since.
+            compared with; it was used, and its version was rolled back from since; the definition wants an approval,
+            and there is none; or the approval is void.
+        NotFoundError: The version is no longer in the registry.
     """
     name = _same_model(model, verdict)
     if not verdict.accepted:
@@ -40,17 +57,33 @@ def promote(
             f"{verdict.reason}"
         )
         raise VerdictError(message)
+    registry = Registry.from_settings(settings)
+    said = approval.as_dict() if approval else None
 
     def decide(rows: list[LedgerRow]) -> Entry | LedgerRow:
         used = _row_of(rows, verdict, "promoted")
         if used is not None:
             _not_rolled_back(rows, used)
             return used
-        _not_void(rows, verdict)
-        return Entry(action="promoted", version=verdict.challenger, **_facts(verdict, run, by))
+        answered(name, verdict, approval, required=not isinstance(model, str) and model.approval.required)
+        if approval is not None:
+            if (before := _row_of(rows, verdict, "void", said)) is not None:
+                return before
+            if because := void_because(name, approval, rows, registry=registry):
+                return Entry(action="void", **{**_facts(verdict, run, None, said), "reason": because})
+        not_void(rows, verdict)
+        registry.details(name, verdict.challenger)
+        return Entry(action="promoted", version=verdict.challenger, **_facts(verdict, run, by, said))
 
     row = append(name, lake=lake, run=run, decide=decide)
-    _move_aliases(name, verdict.challenger, lake=lake, settings=settings)
+    if row.action == "void":
+        repair(name, lake=lake, settings=settings)
+    else:
+        _move_aliases(name, verdict.challenger, lake=lake, settings=settings)
+    tag_answer(name, row, registry=registry)
+    record_decision(row, settings=settings)
+    if row.action == "void":
+        raise VerdictError(row.reason)
     return row
 
 
@@ -62,38 +95,44 @@ def reject(
     settings: Settings,
     run: Run,
     by: str | None = None,
-    refusal: str | None = None,
+    approval: Answer | None = None,
 ) -> LedgerRow:
     """Write a verdict that does not promote to the ledger: ``rejected`` or ``undecided``; the champion stays.
 
     Args:
-        refusal: Why the challenger is not promoted although the gate accepted it: a person said no, or nobody yes.
+        approval: What a person said, or that nobody answered: why the challenger is not promoted although the gate
+            accepted it. Each question is a row of its own.
 
     Raises:
         VerdictError: The verdict is an acceptance, and nobody refused it; or it was promoted by then.
     """
     name = _same_model(model, verdict)
-    if verdict.outcome == "accepted" and not refusal:
+    refused = approval is not None and verdict.outcome == "accepted" and approval.answer != "yes"
+    if verdict.outcome == "accepted" and not refused:
         message = f"The verdict on {name} version {verdict.challenger} is an acceptance; use promote."
         raise VerdictError(message)
     action: Action = "rejected" if verdict.outcome == "accepted" else verdict.outcome
-    reason = refusal if refusal and verdict.outcome == "accepted" else verdict.reason
+    said = approval.as_dict() if approval and refused else None
+    reason = approval.refusal if approval and refused else verdict.reason
 
     def decide(rows: list[LedgerRow]) -> Entry | LedgerRow:
         if _row_of(rows, verdict, "promoted"):
             message = f"{name} version {verdict.challenger} was promoted by this verdict. Roll back, if it has to go."
             raise VerdictError(message)
-        return _row_of(rows, verdict, action) or Entry(action=action, **{**_facts(verdict, run, by), "reason": reason})
+        facts = {**_facts(verdict, run, by, said), "reason": reason}
+        return _row_of(rows, verdict, action, said) or Entry(action=action, **facts)
 
     row = append(name, lake=lake, run=run, decide=decide)
     repair(name, lake=lake, settings=settings)
+    tag_answer(name, row, registry=Registry.from_settings(settings))
+    record_decision(row, settings=settings)
     return row
 
 
 def settle(
     model: Model | str, verdict: Verdict, *, lake: Lake, settings: Settings, run: Run, by: str | None = None
 ) -> LedgerRow:
-    """Promote or reject, as the verdict says."""
+    """Promote or reject, as the verdict says; a model that wants an approval is not promoted this way."""
     follow = promote if verdict.accepted else reject
     return follow(model, verdict, lake=lake, settings=settings, run=run, by=by)
 
@@ -152,8 +191,12 @@ def _same_model(model: Model | str, verdict: Verdict) -> str:
     return name
 
 
-def _row_of(rows: list[LedgerRow], verdict: Verdict, action: Action) -> LedgerRow | None:
-    return next((row for row in rows if row.verdict_digest == verdict.digest and row.action == action), None)
+def _row_of(
+    rows: list[LedgerRow], verdict: Verdict, action: Action, said: dict[str, Any] | None = None
+) -> LedgerRow | None:
+    """Return the row that wrote this verdict; with what a person ``said``, the one that wrote that as well."""
+    same = (row for row in rows if row.verdict_digest == verdict.digest and row.action == action)
+    return next((row for row in same if action == "promoted" or row.approval == said), None)
 
 
 def _not_rolled_back(rows: list[LedgerRow], used: LedgerRow) -> None:
@@ -164,21 +207,6 @@ def _not_rolled_back(rows: list[LedgerRow], used: LedgerRow) -> None:
     message = (
         f"{used.model} version {used.version} was promoted by this verdict and rolled back from by {left.by}: "
         f"{left.reason} The same verdict does not promote it again. Let the gate decide anew on newer rows."
-    )
-    raise VerdictError(message)
-
-
-def _not_void(rows: list[LedgerRow], verdict: Verdict) -> None:
-    last = last_change(rows)
-    now = last.version if last else None
-    if now == verdict.champion:
-        return
-    wanted = f"version {verdict.champion}" if verdict.champion else "no champion"
-    found = f"version {now}" if now else "no champion"
-    changed = f" since {last.at:%Y-%m-%d %H:%M:%S} UTC ({last.action} by {last.by})" if last else ""
-    message = (
-        f"The verdict on {verdict.model} version {verdict.challenger} is void: it compared with {wanted}, and the "
-        f"champion is {found}{changed}. Let the gate decide again: `slipstream run promotion {verdict.model}`."
     )
     raise VerdictError(message)
 
@@ -209,7 +237,7 @@ def _tried_before(last: LedgerRow, run: Run, to: str | None) -> bool:
     return same and (to is None or last.version == str(to))
 
 
-def _facts(verdict: Verdict, run: Run, by: str | None) -> dict[str, Any]:
+def _facts(verdict: Verdict, run: Run, by: str | None, said: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "challenger": verdict.challenger,
         "reason": verdict.reason,
@@ -218,6 +246,7 @@ def _facts(verdict: Verdict, run: Run, by: str | None) -> dict[str, Any]:
         "as_of": verdict.as_of,
         "verdict": verdict.as_dict(),
         "verdict_digest": verdict.digest,
+        "approval": said,
     }
 
 

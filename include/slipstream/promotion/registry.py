@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -169,6 +169,17 @@ class Registry:
     @speaks_mlflow
     def set_version_tag(self, model: str, version: str, name: str, value: str) -> None:
         self.client.set_model_version_tag(model, str(version), name, value)
+
+    @speaks_mlflow
+    def describe(self, model: str, version: str, write: Callable[[str | None], str]) -> None:
+        """Write a version's description: what ``write`` makes of the present one."""
+        found = self._version(model, version)
+        self.client.update_model_version(model, str(version), description=write(found.description))
+
+    @speaks_mlflow
+    def experiment_of(self, run_id: str) -> str:
+        """Return the id of a run's experiment."""
+        return str(self.client.get_run(run_id).info.experiment_id)
 
     def details(self, model: str, version: str) -> VersionDetails:
         """Return what ``version`` was made of; NotFoundError where it does not exist or was not made by training."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_BLOCKS = 5
+_ENDLESS = 1e12  # stands for infinity, which JSON does not have
 _CELLS = 4_000_000  # of the matrix of weights that is held at a time
 
 
@@ -74,6 +75,24 @@ def mean_difference(
         ValueError: Fewer than two blocks.
     """
     sums, counts = block_sums(np.asarray(values, dtype=np.float64), blocks)
+    return difference_of_sums(sums, counts, alpha=alpha, threshold=threshold, resamples=resamples, seed=seed)
+
+
+def difference_of_sums(
+    sums: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    *,
+    alpha: float,
+    threshold: float = 0.0,
+    resamples: int = 10_000,
+    seed: int = 0,
+    weights: NDArray[np.float64] | None = None,
+) -> Difference:
+    """Return ``mean_difference`` of blocks whose sums and numbers of rows, shape ``(blocks,)``, are known already.
+
+    Args:
+        weights: Of ``draw_weights``, shape ``(resamples, blocks)``; with them, nothing is drawn.
+    """
     number = len(sums)
     if number < 2:
         message = f"Wanted at least two blocks, found {number}."
@@ -82,18 +101,40 @@ def mean_difference(
     facts: dict[str, Any] = {"mean": mean, "error": error, "rows": int(counts.sum()), "blocks": number}
     if error == 0:
         return Difference(**facts, lower=mean, upper=mean, p_value=0.0 if mean > threshold else 1.0)
-    drawn = np.sort(_studentised(sums, counts, mean, resamples=resamples, seed=seed))
+    if weights is None:
+        drawn = _studentised(sums, counts, mean, resamples=resamples, seed=seed)
+    else:
+        drawn, resamples = _statistics(weights, sums, counts, mean), len(weights)
     rank = max(int(np.floor(alpha * (resamples + 1))), 1)
-    high, low = drawn[resamples - rank], drawn[rank - 1]
+    low, high = np.partition(drawn, (rank - 1, resamples - rank))[[rank - 1, resamples - rank]]
     wide = _student_quantile(1 - alpha, number - 1)
     found = (mean - threshold) / error
-    beyond = (1 + resamples - np.searchsorted(drawn, found, side="left")) / (resamples + 1)
+    beyond = (1 + np.count_nonzero(drawn >= found)) / (resamples + 1)
     return Difference(
         **facts,
         lower=float(mean - max(high, wide) * error),
         upper=float(mean - min(low, -wide) * error),
         p_value=float(max(beyond, _student_tail(found, number - 1))),
     )
+
+
+def resampled_means(
+    values: NDArray[np.float64], blocks: NDArray[np.int64], *, resamples: int, seed: int
+) -> NDArray[np.float64]:
+    """Return the mean of ``values`` in each resample of whole blocks, shape ``(resamples,)``; for a picture.
+
+    The bounds of ``mean_difference`` are of the studentised mean, so they are not quantiles of these.
+    """
+    sums, counts = block_sums(np.asarray(values, dtype=np.float64), blocks)
+    number = len(sums)
+    generator = np.random.default_rng(seed)
+    found = np.empty(resamples)
+    step = max(1, _CELLS // number)
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        weights = generator.multinomial(number, np.full(number, 1 / number), size=size).astype(np.float64)
+        found[start : start + size] = (weights @ sums) / (weights @ counts)
+    return found
 
 
 def _mean_and_error(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> tuple[float, float]:
@@ -108,24 +149,32 @@ def _studentised(
     sums: NDArray[np.float64], counts: NDArray[np.float64], mean: float, *, resamples: int, seed: int
 ) -> NDArray[np.float64]:
     """Return (mean* - mean) / error* for each resample of whole blocks; only sums per block are touched."""
-    number = len(sums)
+    found, step = np.empty(resamples), max(1, _CELLS // len(sums))
     generator = np.random.default_rng(seed)
-    squares = np.stack([sums * sums, sums * counts, counts * counts], axis=1)
-    found = np.empty(resamples)
-    step = max(1, _CELLS // number)
     for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        weights = generator.multinomial(number, np.full(number, 1 / number), size=size).astype(np.float64)
-        rows = weights @ counts
-        drawn = (weights @ sums) / rows
-        parts = weights @ squares
-        residual = parts[:, 0] - 2 * drawn * parts[:, 1] + drawn**2 * parts[:, 2]
-        # A resample of one block only has no spread; what is left of its residual is rounding.
-        residual = np.where(residual > 1e-12 * parts[:, 0], residual, 0.0)
-        error = np.sqrt(number / (number - 1) * residual) / rows
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found[start : start + size] = np.nan_to_num((drawn - mean) / error, nan=0.0, posinf=np.inf, neginf=-np.inf)
+        weights = draw_weights(len(sums), min(step, resamples - start), generator)
+        found[start : start + len(weights)] = _statistics(weights, sums, counts, mean)
     return found
+
+
+def draw_weights(blocks: int, resamples: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Return how often each block is drawn in each resample of as many blocks: shape ``(resamples, blocks)``."""
+    return generator.multinomial(blocks, np.full(blocks, 1 / blocks), size=resamples).astype(np.float64)
+
+
+def _statistics(
+    weights: NDArray[np.float64], sums: NDArray[np.float64], counts: NDArray[np.float64], mean: float
+) -> NDArray[np.float64]:
+    number, squares = len(sums), np.stack([sums * sums, sums * counts, counts * counts], axis=1)
+    rows = weights @ counts
+    drawn = (weights @ sums) / rows
+    parts = weights @ squares
+    residual = parts[:, 0] - 2 * drawn * parts[:, 1] + drawn**2 * parts[:, 2]
+    # A resample of one block only has no spread; what is left of its residual is rounding.
+    residual = np.where(residual > 1e-12 * parts[:, 0], residual, 0.0)
+    error = np.sqrt(number / (number - 1) * residual) / rows
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.nan_to_num((drawn - mean) / error, nan=0.0, posinf=_ENDLESS, neginf=-_ENDLESS)
 
 
 def _student_quantile(level: float, freedom: int) -> float:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from slipstream.intervals import iso, utc
 from slipstream.promotion.evaluation import Comparison, compare
 from slipstream.promotion.gate import CheckResult, overall, run_check
-from slipstream.promotion.registry import PREFIX, VERDICT, Registry
+from slipstream.promotion.recording import record_verdict
+from slipstream.promotion.rules import rules_of
 
 if TYPE_CHECKING:
     from slipstream.definitions import Definitions, Model
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from slipstream.settings import Settings
 
 VerdictOutcome = Literal["accepted", "rejected", "undecided"]
-DOCUMENT, REPORT, CARD = "verdict.json", "verdict.html", "card"
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Verdict:
         definition_digest: Of the model's definition, which holds the gate's settings.
         code_version: Of the rules that were applied.
         decided_at: UTC, of the wall clock.
+        rules: See ``rules_of``; empty in a document from before they were kept.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Verdict:
     definition_digest: str
     code_version: str
     decided_at: datetime
+    rules: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def accepted(self) -> bool:
@@ -86,6 +88,7 @@ class Verdict:
             "definition_digest": self.definition_digest,
             "code_version": self.code_version,
             "decided_at": iso(self.decided_at),
+            "rules": dict(self.rules),
             "digest": self.digest,
         }
 
@@ -127,6 +130,7 @@ def evaluate_gate(
         definition_digest=model.digest,
         code_version=code_version(settings.project),
         decided_at=datetime.now(UTC),
+        rules=rules_of(each.check for each in model.gate),
     )
     if record:
         record_verdict(verdict, model, evidence, settings=settings, definitions=definitions)
@@ -156,36 +160,6 @@ def decide(
     """Compare and ask the gate, in a row; see ``compare``. ``settle`` then writes the verdict to the ledger."""
     found = compare(model, definitions=definitions, lake=lake, settings=settings, challenger=challenger, as_of=as_of)
     return evaluate_gate(model, found, settings=settings, definitions=definitions)
-
-
-def record_verdict(
-    verdict: Verdict,
-    model: Model,
-    evidence: Evidence | None,
-    *,
-    settings: Settings,
-    definitions: Definitions | None = None,
-) -> None:
-    """Log the document to the challenger's run, tag the version, and log report and model card beside the document.
-
-    Nothing for a version that is champion already.
-    """
-    from slipstream.promotion.card import card
-    from slipstream.promotion.pages import to_html, to_markdown
-    from slipstream.promotion.report import verdict_page
-
-    if verdict.challenger == verdict.champion:
-        return
-    registry = Registry.from_settings(settings)
-    text = json.dumps(verdict.as_dict(), indent=2, sort_keys=True)
-    registry.log_document(verdict.comparison.run_id, {DOCUMENT: text, f"verdicts/{verdict.digest[:16]}.json": text})
-    for name, value in ((VERDICT, verdict.outcome), (f"{PREFIX}verdict_digest", verdict.digest)):
-        registry.set_version_tag(verdict.model, verdict.challenger, name, value)
-    details = registry.details(verdict.model, verdict.challenger)
-    title, sections = card(verdict, model, details, evidence, definitions=definitions)
-    pages = {REPORT: verdict_page(verdict, model, evidence)}
-    pages |= {f"{CARD}.md": to_markdown(title, sections), f"{CARD}.html": to_html(title, sections)}
-    registry.log_document(verdict.comparison.run_id, pages)
 
 
 def _reason(outcome: VerdictOutcome, checks: list[CheckResult]) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from slipstream.settings import Settings
 
 _SAME = 1e-9  # a score that was computed again may differ by so much from the stored one, on another processor
+_FAR = {"log-odds": 20.0}  # from here on a chance is so close to 1 that its margin cannot be read from it to 1e-6
 
 
 @dataclass(frozen=True)
@@ -97,13 +98,13 @@ def explain_prediction(
     row, number = _find(model, key, lake=lake, at=at)
     loaded = Registry.from_settings(settings).load(model.name, row["model_version"])
     require_explainable(model, loaded, asked=True)
-    stored = row.get("reasons") is not None and not every
+    total = float(margin(loaded.explainer.unit, np.array([row["score"]]))[0])
+    stored = row.get("reasons") is not None and not every and abs(total) < _FAR.get(loaded.explainer.unit, np.inf)
     if stored:
         baseline, reasons = float(row["baseline"]), row["reasons"]
-        total = float(margin(loaded.explainer.unit, np.array([row["score"]]))[0])
     else:
         top = len(loaded.feature_columns) if every else model.scoring.explain.top if model.scoring.explain else 5
-        source = {"definitions": definitions, "lake": lake, "settings": settings}
+        source: dict[str, Any] = {"definitions": definitions, "lake": lake, "settings": settings}
         baseline, reasons, total = _anew(model, row, loaded, top=top, **source)
     return Explanation(
         model=model.name,

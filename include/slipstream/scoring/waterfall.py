@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,12 +31,15 @@ def draw_waterfall(found: Explanation, path: Path) -> None:
         axes.plot([at + change] * 2, [place - 0.31, min(place + 1.31, len(steps) - 0.69)], color=_GREY, linewidth=0.8)
         axes.annotate(f"{change:+.3g}", (max(at, at + change), place), (4, 0), textcoords="offset points", va="center")
         at += change
-    for name, value in (("baseline", found.baseline), ("score", found.margin)):
+    # The two are often close, so one is named above the bars and one below.
+    for name, value, line in (("baseline", found.baseline, -0.75), ("score", found.margin, len(steps) - 0.25)):
         axes.axvline(value, color=_GREY, linewidth=0.8, linestyle="dashed")
-        axes.annotate(f"{name} {value:.3g}", (value, -0.75), ha="center", va="bottom", color="#4a5563", fontsize=8)
+        axes.annotate(f"{name} {value:.3g}", (value, line), ha="center", va="center", color="#4a5563", fontsize=8)
     axes.set_yticks(range(len(steps)), [_plain(name) for name, _ in steps])
-    axes.set_ylim(len(steps) - 0.4, -1.2)
-    axes.margins(x=0.14)
+    axes.set_ylim(len(steps) + 0.15, -1.15)
+    reached = [*itertools.accumulate((change for _, change in steps), initial=found.baseline), found.margin]
+    room = max(max(reached) - min(reached), 1e-9) * 0.15
+    axes.set_xlim(min(reached) - room, max(reached) + room)
     axes.set_xlabel(found.unit)
     named = ", ".join(f"{name}={value}" for name, value in found.key.items())
     axes.set_title(_plain(f"{found.model} version {found.version}, {named}: score {found.score:.4g}"), fontsize=10)

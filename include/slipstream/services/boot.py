@@ -12,7 +12,7 @@ from pathlib import Path
 
 from slipstream.errors import ServiceError
 from slipstream.services import catalog, postgres
-from slipstream.services.credentials import ensure_passwords
+from slipstream.services.credentials import ensure_passwords, users_of
 from slipstream.services.environment import write_shell_environment
 from slipstream.services.places import Places, write_atomically
 from slipstream.services.ports import choose
@@ -72,7 +72,7 @@ class Boot:
 
     def _start(self) -> None:
         services = catalog.catalog(self._settings, self._record, self._cluster)
-        ensure_passwords(self._places)
+        ensure_passwords(self._places, users_of(self._settings))
         for name in sorted(self._kept, key=list(services).index):
             self._progress(name, "running")
         if "postgres" not in self._kept:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from slipstream.services.credentials import USERS, Secrets
+from slipstream.services.credentials import Secrets, users_of
 from slipstream.services.places import Places, write_atomically
 from slipstream.services.ports import HOST
 from slipstream.services.postgres import Postgres
@@ -89,7 +89,7 @@ def airflow_environment(
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
             "AIRFLOW__CORE__FERNET_KEY": secrets.fernet_key,
             "AIRFLOW__CORE__LAZY_LOAD_PLUGINS": str(not settings.warm_workers),
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in USERS.items()),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": _as_list(users_of(settings)),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(places.passwords),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.url("airflow"),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": postgres.url("airflow", driver="asyncpg"),
@@ -157,6 +157,10 @@ def _settings_as_variables(settings: Settings) -> dict[str, str]:
     """Write the settings as the variables they are read from, so that each process sees what this one was given."""
     values = settings.model_dump(mode="json")
     return {f"SLIPSTREAM_{name.upper()}": _as_text(value) for name, value in values.items() if value not in (None, "")}
+
+
+def _as_list(users: Mapping[str, str]) -> str:
+    return ",".join(f"{user}:{role}" for user, role in users.items())
 
 
 def _as_text(value: object) -> str:

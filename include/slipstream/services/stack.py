@@ -10,7 +10,7 @@ from typing import Any
 from slipstream.errors import ServiceError
 from slipstream.services import catalog, postgres
 from slipstream.services.boot import PATIENCE, Boot, Progress, silent
-from slipstream.services.credentials import USERS
+from slipstream.services.credentials import users_of
 from slipstream.services.places import Places, full_disk_explained
 from slipstream.services.processes import family, terminate
 from slipstream.services.record import Record, exclusive, forget, load_record
@@ -99,7 +99,7 @@ def start(settings: Settings, *, progress: Progress = silent, patience: float = 
         airflow_url=catalog.airflow_address(record),
         mlflow_url=catalog.mlflow_address(settings, record),
         password_file=places.passwords,
-        users=tuple(USERS),
+        users=tuple(users_of(settings)),
         shell_environment=places.shell_environment,
         started=boot.started,
         seconds=round(time.monotonic() - began, 1),

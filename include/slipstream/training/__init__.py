@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from slipstream.training.estimator import build_estimator, load_build
     from slipstream.training.fitting import Candidate, fit_candidate
     from slipstream.training.replay import Replay, replay_version
+    from slipstream.training.selftest import SelfTest, selftest_gate
 
 _HOMES = {
     "challenger": ("Registered", "register_challenger", "train"),
@@ -23,6 +24,7 @@ _HOMES = {
     "estimator": ("build_estimator", "load_build"),
     "fitting": ("Candidate", "fit_candidate"),
     "replay": ("Replay", "replay_version"),
+    "selftest": ("SelfTest", "selftest_gate"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -30,6 +32,7 @@ __all__ = [
     "Candidate",
     "Registered",
     "Replay",
+    "SelfTest",
     "TrainingSet",
     "build_estimator",
     "build_training_set",
@@ -37,6 +40,7 @@ __all__ = [
     "load_build",
     "register_challenger",
     "replay_version",
+    "selftest_gate",
     "train",
     "training_key",
 ]

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from slipstream.definitions.code import load_module
 from slipstream.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from slipstream.definitions import Model
 
 Build = Callable[[dict[str, Any]], Any]
@@ -25,37 +21,13 @@ def load_build(model: Model) -> Build:
     Raises:
         DefinitionError: The file cannot be imported, or has no function ``build``.
     """
-    text = model.text(FILE)
-    module = _module(model, text, hashlib.sha256(text.encode()).hexdigest()[:16])
-    build = getattr(module, "build", None)
+    build = getattr(load_module(model, FILE), "build", None)
     if not callable(build):
         message = (
             f"Model {model.name!r}: {FILE} wants a function build(params); found none. See include/models for one."
         )
         raise DefinitionError(message)
     return build  # type: ignore[no-any-return]
-
-
-def _module(model: Model, text: str, digest: str) -> ModuleType:
-    name = f"_slipstream_models.{model.name}_{digest}"
-    if name in sys.modules:
-        return sys.modules[name]
-    path = model.folder / FILE
-    spec = importlib.util.spec_from_loader(name, loader=None, origin=str(path))
-    if spec is None:
-        message = f"Model {model.name!r}: {path} cannot be imported."
-        raise DefinitionError(message)
-    module = importlib.util.module_from_spec(spec)
-    module.__file__ = str(path)
-    sys.modules[name] = module
-    try:
-        # The text that went into the definition's digest is what runs, even if the file was edited a moment ago.
-        exec(compile(text, str(path), "exec"), module.__dict__)  # noqa: S102 - the team's own code, as an import runs it
-    except Exception as error:
-        del sys.modules[name]
-        message = f"Model {model.name!r}: {FILE} cannot be imported: {type(error).__name__}: {error}."
-        raise DefinitionError(message) from error
-    return module
 
 
 def build_estimator(model: Model, params: Mapping[str, Any]) -> Any:

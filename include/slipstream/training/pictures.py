@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from slipstream.training.selftest import SelfTest
+
     Floats = NDArray[np.float64]
 
 SIZE, DOTS, POINTS = (5.0, 4.0), 90, 5000
@@ -86,3 +88,17 @@ def _predicted(label: Floats, score: Floats, folder: Path) -> str:
     figure, axes = _axes("Labels against predictions, validation rows", "prediction", "label")
     axes.plot(_thin(score), _thin(label), linestyle="", marker=".", markersize=2)
     return _save(figure, folder, "predicted.png")
+
+
+def draw_power(found: SelfTest, path: Path) -> None:
+    """Draw the power curves of a self-test into ``path``, in the format of its ending."""
+    figure, axes = _axes(f"Gate of {found.model}, {found.simulations} decisions", "loss lower by, %", "promoted")
+    for pair in found.equals:
+        if pair.power:
+            across = [0.0, *(100 * each.effect for each in pair.power)]
+            up = [pair.false_promotion_rate, *(each.rate for each in pair.power)]
+            axes.plot(across, up, marker="o", label=f"fits differ by {pair.name}")
+    axes.axhline(found.alpha, linestyle=":", color="grey", label=f"alpha {found.alpha:g}")
+    axes.set_ylim(-0.02, 1.02)
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=150)

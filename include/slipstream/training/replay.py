@@ -207,7 +207,8 @@ def _bits(name: str, was: Floats, now: Floats, whose: str) -> Finding:
 def _evaluation(then: _Then, final: Any) -> Finding:
     """Compare on the rows of the version's last verdict, read at the versions that it read."""
     from slipstream.features import population_set
-    from slipstream.promotion.verdict import DOCUMENT, Verdict
+    from slipstream.promotion.recording import DOCUMENT
+    from slipstream.promotion.verdict import Verdict
 
     name, text = "model on its evaluation rows", then.registry.document(then.details.run_id, DOCUMENT)
     verdict = Verdict.from_dict(json.loads(text)) if text else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from airflow.sdk import BaseOperatorLink
+from airflow.sdk import BaseOperatorLink, conf
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -45,3 +45,29 @@ class ReportLink(LeftLink):
     """The Evidently report of the task's window."""
 
     title = "Evidently report"
+
+
+class VerdictReportLink(LeftLink):
+    """The page of the verdict that a task gave or followed."""
+
+    title = "Verdict report"
+
+
+class ModelCardLink(LeftLink):
+    """The model card of the version that a task judged."""
+
+    title = "Model card"
+
+
+def airflow_page(path: str) -> str:
+    """Return a page below ``/slipstream`` on Airflow's own address."""
+    base = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
+    return f"{base}/{path}"
+
+
+def verdict_links(model: str, version: str) -> dict[str, str]:
+    """Return the links to the report and the card of a version that was judged."""
+    from slipstream.promotion.addresses import version_page
+
+    pages = {VerdictReportLink.title: "verdict", ModelCardLink.title: "card"}
+    return {title: airflow_page(version_page(model, version, page)) for title, page in pages.items()}

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from slipstream_airflow.context import params_of
-from slipstream_airflow.links.link import MlflowRunLink, MlflowVersionLink
+from slipstream_airflow.links.link import (
+    MlflowRunLink,
+    MlflowVersionLink,
+    ModelCardLink,
+    VerdictReportLink,
+    verdict_links,
+)
 from slipstream_airflow.operators.base import WaitingOperator
 from slipstream_airflow.triggers.table import raise_unless_ready
 
@@ -28,7 +34,7 @@ class CompareWithChampionOperator(WaitingOperator):
     """
 
     template_fields: Sequence[str] = ("model", "challenger")
-    operator_extra_links = (MlflowRunLink(), MlflowVersionLink())
+    operator_extra_links = (VerdictReportLink(), ModelCardLink(), MlflowRunLink(), MlflowVersionLink())
 
     def __init__(self, *, challenger: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -61,6 +67,7 @@ class CompareWithChampionOperator(WaitingOperator):
             self.log.info(sentence)
         self.log.info("%s version %s: %s. %s", self.model, challenger, verdict["outcome"], verdict["reason"])
         self.links = {
+            **verdict_links(self.model, challenger),
             MlflowRunLink.title: self.mlflow_hook.run_url(verdict["comparison"]["run_id"]),
             MlflowVersionLink.title: self.mlflow_hook.version_url(self.model, challenger),
         }
@@ -73,7 +80,8 @@ class CompareWithChampionOperator(WaitingOperator):
         if challenger is None:
             message = f"{self.model} has no challenger: there is nothing to decide."
             raise AirflowSkipException(message)
-        decided = next((row for row in ledger(self.model, lake=self.lake) if row.challenger == challenger), None)
+        rows = (row for row in ledger(self.model, lake=self.lake) if row.action != "void")  # void decided nothing
+        decided = next((row for row in rows if row.challenger == challenger), None)
         if decided:
             message = f"{self.model} version {challenger} was {decided.action} by {decided.by} already: nothing to do."
             raise AirflowSkipException(message)

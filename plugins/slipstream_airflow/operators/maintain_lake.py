@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class MaintainLakeOperator(SlipstreamOperator):
     """Compact a table's small files, or delete what no version needs that somebody may still read.
 
-    A version that a registered model names is always kept. A table that does not exist yet is left alone.
+    A version that a registered model, or a row of the ledger, names is always kept; any doubt stops the task. A table
+    that does not exist yet is left alone.
 
     Args:
         table: The table's name, e.g. ``raw/flights``; map over several.
@@ -44,19 +45,7 @@ class MaintainLakeOperator(SlipstreamOperator):
             return {"table": self.table, "note": "There is no such table yet."}
         if self.action == "compact":
             return dict(table.compact().as_dict())
-        return dict(table.vacuum(keep_versions=self._named_versions(), older_than=self.older_than).as_dict())
+        from slipstream.promotion.keeping import versions_to_keep
 
-    def _named_versions(self) -> set[int]:
-        """Return the versions of the table that registered models and verdicts name; any doubt stops the task.
-
-        A model of the registry counts also where its definition is broken just now, or gone.
-        """
-        from slipstream.promotion import ledger
-
-        trained = self.mlflow_hook.registry.trained_on(self.table)
-        kept = set[int]().union(*trained.values())
-        for model in {*trained, *self.definitions.models}:
-            for row in ledger(model, lake=self.lake):
-                compared = ((row.verdict or {}).get("comparison") or {}).get("versions") or {}
-                kept |= {int(compared[self.table])} if self.table in compared else set()
-        return kept
+        kept = versions_to_keep(self.table, lake=self.lake, registry=self.mlflow_hook.registry)
+        return dict(table.vacuum(keep_versions=kept, older_than=self.older_than).as_dict())

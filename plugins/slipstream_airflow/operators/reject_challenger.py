@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipstream_airflow.context import run_of
-from slipstream_airflow.operators.approval import answered_by
+from slipstream_airflow.links.link import ModelCardLink, VerdictReportLink, verdict_links
+from slipstream_airflow.operators.approval import answer_of
 from slipstream_airflow.operators.base import ModelOperator, Passed, passed
 
 if TYPE_CHECKING:
@@ -18,10 +19,11 @@ class RejectChallengerOperator(ModelOperator):
 
     Args:
         verdict: What ``CompareWithChampionOperator`` returned.
-        approval: Task id of a human-in-the-loop step that may have said no.
+        approval: Task id of the ``RequestApprovalOperator`` that may have said no.
     """
 
     template_fields: Sequence[str] = ("model", "verdict")
+    operator_extra_links = (VerdictReportLink(), ModelCardLink())
 
     def __init__(self, *, verdict: Passed, approval: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -31,15 +33,15 @@ class RejectChallengerOperator(ModelOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from slipstream.promotion import Verdict, reject
 
-        verdict, by = Verdict.from_dict(passed(self.verdict)), answered_by(context, self.approval)
-        refusal = f"{by} said no." if by else "Nobody said yes in time."
+        answer, verdict = answer_of(context, self.approval), Verdict.from_dict(passed(self.verdict))
         row = reject(
             self.definition,
             verdict,
             lake=self.lake,
             settings=self.settings,
             run=run_of(context),
-            by=by,
-            refusal=refusal if self.approval else None,
+            by=answer.by if answer else None,
+            approval=answer,
         ).as_dict()
+        self.links = verdict_links(self.model, verdict.challenger)
         return {name: value for name, value in row.items() if name != "verdict"}

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow.sdk import conf
-
 from slipstream_airflow.context import run_of
-from slipstream_airflow.links.link import MlflowVersionLink, ReportLink
+from slipstream_airflow.links.link import MlflowVersionLink, ReportLink, airflow_page
 from slipstream_airflow.operators.base import MonitoringOperator
 
 if TYPE_CHECKING:
@@ -45,5 +43,4 @@ def report_url(path: str | None) -> str:
     """Return the page of a kept report on Airflow's own address; empty where none was kept."""
     if not path:
         return ""
-    base = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
-    return f"{base}/slipstream/reports/{quote(path)}"
+    return airflow_page(f"slipstream/reports/{quote(path)}")

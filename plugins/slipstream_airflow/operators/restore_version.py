@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from slipstream_airflow.context import run_of, started_by
 from slipstream_airflow.links.link import MlflowVersionLink
-from slipstream_airflow.operators.approval import answered_by
 from slipstream_airflow.operators.base import ModelOperator
 
 if TYPE_CHECKING:
@@ -20,17 +19,15 @@ class RestoreVersionOperator(ModelOperator):
     Args:
         reason: Why, in a sentence.
         version: The version to restore; default: the champion before the present one.
-        approval: Task id of a human-in-the-loop step that said yes, whose user goes to the ledger.
     """
 
     template_fields: Sequence[str] = ("model", "reason", "version")
     operator_extra_links = (MlflowVersionLink(),)
 
-    def __init__(self, *, reason: str, version: str | None = None, approval: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, reason: str, version: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.reason = reason
         self.version = version
-        self.approval = approval
 
     def execute(self, context: Context) -> dict[str, Any]:
         from slipstream.promotion import rollback
@@ -42,7 +39,7 @@ class RestoreVersionOperator(ModelOperator):
             lake=self.lake,
             settings=self.settings,
             run=run_of(context),
-            by=answered_by(context, self.approval) or started_by(context),
+            by=started_by(context),
         ).as_dict()
         self.links = {MlflowVersionLink.title: self.mlflow_hook.version_url(self.model, row["version"])}
         self.announce(context, {name: row[name] for name in ("model", "version", "replaces", "reason", "by", "seq")})

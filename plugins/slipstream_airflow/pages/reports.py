@@ -1,4 +1,4 @@
-"""Kept reports, shown to signed-in users."""
+"""The pages' routes, and kept reports, shown to signed-in users."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import Response
 
+from slipstream_airflow.pages.versions import may_see_model, version_page
+
 # A report is made from data, and its scripts run on Airflow's address: without this they could act as its reader.
 SANDBOX = {"Content-Security-Policy": "sandbox allow-scripts", "X-Content-Type-Options": "nosniff"}
 
@@ -17,6 +19,13 @@ def make_app() -> FastAPI:
     """Return the app with its routes, each behind a signed-in user."""
     app = FastAPI(title="Slipstream", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
     app.add_api_route("/reports/{path:path}", report, methods=["GET"], name="report")
+    app.add_api_route(
+        "/models/{model}/versions/{version}/{page}",
+        version_page,
+        methods=["GET"],
+        name="version",
+        dependencies=[Depends(may_see_model)],
+    )
     return app
 
 

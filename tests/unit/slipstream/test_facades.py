@@ -6,7 +6,17 @@ from types import ModuleType
 
 import pytest
 
-PACKAGES = ("definitions", "features", "ingestion", "lake", "monitoring", "promotion", "scoring", "training")
+PACKAGES = (
+    "attribution",
+    "definitions",
+    "features",
+    "ingestion",
+    "lake",
+    "monitoring",
+    "promotion",
+    "scoring",
+    "training",
+)
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -41,8 +42,27 @@ def test_a_library_that_cannot_be_imported_is_named_and_stops_nothing(caplog: py
 def test_every_module_that_is_warmed_exists() -> None:
     import importlib.util
 
-    names = (*warm.LIBRARIES, *warm.STAGES, *warm.FILES)
+    names = (*warm.LIBRARIES, *warm.REASONS, *warm.STAGES, *warm.FILES)
     assert [name for name in names if importlib.util.find_spec(name) is None] == []
+
+
+def test_what_gives_reasons_is_warmed_only_where_a_model_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    from slipstream.definitions import Model, StabilityCheck
+    from slipstream_airflow import generation
+
+    found = generation.sound_definitions()
+    assert warm._for_reasons() == warm.REASONS
+
+    def with_models(**changes: object) -> None:
+        models: dict[str, Model] = {name: each.model_copy(update=changes) for name, each in found.models.items()}
+        monkeypatch.setattr(generation, "sound_definitions", lambda: replace(found, models=models))
+
+    (model,) = list(found.models.values())[:1]
+    silent = model.scoring.model_copy(update={"explain": None})
+    with_models(scoring=silent, gate=())
+    assert warm._for_reasons() == ()
+    with_models(scoring=silent, gate=(StabilityCheck(check="stability"),))
+    assert warm._for_reasons() == warm.REASONS
 
 
 def test_a_tasks_own_process_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

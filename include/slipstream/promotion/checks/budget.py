@@ -1,9 +1,11 @@
-"""What does the challenger cost to run? Scoring time and size, measured on the spot."""
+"""What does the challenger cost to run? Scoring time, memory and size, measured on the spot."""
 
 from __future__ import annotations
 
+import copy
 import statistics
 import time
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 from slipstream.promotion.gate import CheckResult, Evidence, register_check
@@ -14,34 +16,63 @@ if TYPE_CHECKING:
     from slipstream.definitions import BudgetCheck
     from slipstream.promotion.loading import LoadedModel
 
-MIN_SECONDS = 0.005  # below this a ratio of times is one of noise
+# Below these a ratio is one of noise, or of things that nobody pays for.
+MIN_SECONDS, MIN_PEAK, MIN_SIZE = 0.005, 1.0, 0.001
 
 
 @register_check("budget")
 def budget(evidence: Evidence, settings: BudgetCheck) -> CheckResult:
-    """Hold the time to score 1,000 rows, and the size of the file, against limits and ratios to the champion's.
+    """Hold time and memory to score 1,000 rows, and the size of the file, against limits and ratios to the champion's.
 
-    The median of repeated runs, the versions taking turns so that a busy moment hits both. Times are the one thing in
-    a verdict that another run does not repeat exactly; memory is not measured.
+    The time is the median of repeated runs, the versions taking turns so that a busy moment hits both: it is the one
+    thing in a verdict that another run does not repeat. Memory is the peak of what Python and NumPy allocate while a
+    copy of the version is made, as loading it would, and scores; a new process would show more, but of the libraries.
     """
     if evidence.load is None:
         return CheckResult("budget", "undecided", "There is no registry to load the versions from.")
     names = {"challenger": evidence.comparison.challenger, "champion": evidence.comparison.champion}
     versions = {role: evidence.load(version) for role, version in names.items() if version is not None}
-    if "champion" not in versions and settings.max_seconds is None and settings.max_megabytes is None:
+    limits = (settings.max_seconds, settings.max_peak_megabytes, settings.max_megabytes)
+    if "champion" not in versions and limits == (None, None, None):
         return CheckResult("budget", "not_applicable", "There is no champion yet to compare with, nor a limit.")
-    seconds = _seconds(evidence.rows.slice(0, 1000), versions, repeats=settings.repeats)
+    rows = evidence.rows.slice(0, 1000)
+    seconds = _seconds(rows, versions, repeats=settings.repeats)
+    peaks = {role: _peak(rows, version) for role, version in versions.items()}
     sizes = {role: version.size / 1e6 for role, version in versions.items()}
-    numbers: dict[str, Any] = {"seconds": seconds, "megabytes": sizes, "repeats": settings.repeats}
+    numbers: dict[str, Any] = {"seconds": seconds, "peak_megabytes": peaks, "megabytes": sizes}
+    numbers |= {"repeats": settings.repeats, "rows": rows.num_rows}
     faults = [
         *_beyond("scoring 1,000 rows takes", "s", seconds, settings.max_seconds, settings.max_time_ratio, MIN_SECONDS),
-        *_beyond("the model's file has", "MB", sizes, settings.max_megabytes, settings.max_size_ratio, 0.001),
+        *_beyond(
+            "its peak of memory is", "MB", peaks, settings.max_peak_megabytes, settings.max_memory_ratio, MIN_PEAK
+        ),
+        *_beyond("the model's file has", "MB", sizes, settings.max_megabytes, settings.max_size_ratio, MIN_SIZE),
     ]
-    text = f"Scoring 1,000 rows takes {seconds['challenger']:.3f} s, and the file has {sizes['challenger']:.2f} MB"
+    text = f"Scoring 1,000 rows takes {_told('challenger', seconds, peaks, sizes)}"
     if "champion" in versions:
-        text += f"; the champion takes {seconds['champion']:.3f} s and has {sizes['champion']:.2f} MB"
+        text += f"; the champion takes {_told('champion', seconds, peaks, sizes)}"
     sentence = f"{text}: {'; '.join(faults) or 'within the limits'}."
     return CheckResult("budget", "failed" if faults else "passed", sentence, numbers)
+
+
+def _told(role: str, seconds: dict[str, float], peaks: dict[str, float], sizes: dict[str, float]) -> str:
+    return f"{seconds[role]:.3f} s and {peaks[role]:.1f} MB, from a file of {sizes[role]:.2f} MB"
+
+
+def _peak(rows: pa.Table, version: LoadedModel) -> float:
+    """Return the peak of memory, in MB, of a copy that is made and scores ``rows``; call it after a run to warm up."""
+    mine = not tracemalloc.is_tracing()
+    if mine:
+        tracemalloc.start()
+    try:
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        copy.deepcopy(version).score(rows)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        if mine:
+            tracemalloc.stop()
+    return max(peak - before, 0) / 1e6
 
 
 def _seconds(rows: pa.Table, versions: dict[str, LoadedModel], *, repeats: int) -> dict[str, float]:

@@ -271,3 +271,55 @@ def test_a_project_or_its_include_folder_is_a_root(root: Path, tmp_path: Path) -
     assert find_root(root.parent) == root
     with pytest.raises(DefinitionError, match="slipstream new source"):
         find_root(tmp_path / "nowhere")
+
+
+def test_reasons_are_refused_where_an_estimator_cannot_give_them(root: Path, edit: Any) -> None:
+    edit(M, ("scoring: {at: end}", "scoring: {at: end, explain: {rows: all}}"))
+    found = [str(problem) for problem in check(root).problems]
+    assert len(found) == 1
+    assert "cannot be explained, which scoring.explain asks for: a Ridge is not trees" in found[0]
+
+
+@pytest.mark.parametrize("explain", ["{top: 3}", "{rows: all, top_fraction: 0.1}"])
+def test_reasons_are_for_all_rows_or_for_a_share(root: Path, edit: Any, explain: str) -> None:
+    edit(M, ("scoring: {at: end}", f"scoring: {{explain: {explain}}}"))
+    found = [str(problem) for problem in check(root).problems]
+    assert len(found) == 1
+    assert "Wanted either rows: all or top_fraction" in found[0]
+
+
+GATE = "  - {check: baseline}\n"
+CHECKS_PY = "def fine(evidence, *, most=1): ...\ndef other(): ...\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "path", "words"),
+    [
+        ('{check: own, function: "checks:fine", settings: {most: 3}}', CHECKS_PY, None, ""),
+        ('{check: own, function: "checkz:fine"}', CHECKS_PY, "gate.0.function", "no file checkz.py in the folder"),
+        ('{check: own, function: "checks:fin"}', CHECKS_PY, "gate.0.function", "no function 'fin'; it has fine, other"),
+        ('{check: own, function: "checks:other"}', CHECKS_PY, "gate.0.function", "is called as other(evidence)"),
+        ('{check: own, function: "checks:fine", settings: {mist: 3}}', CHECKS_PY, "gate.0.function", "'mist'"),
+        ('{check: own, function: "checks:fine"}', "import nowhere_at_all", "gate.0.function", "cannot be imported"),
+        ('{check: value, function: "checks:worth"}', "def worth(label, prediction): return label", None, ""),
+        ('{check: value, function: "checks:worth"}', "def worth(label): return label", "gate.0.function", "fit"),
+        ('{check: value, function: "checks:worth"}', "def worth(a, b): return a[:2]", "gate.0.function", "shape (2,)"),
+        ('{check: value, function: "checks:worth"}', "def worth(a, b): return a / 0 * 0", "gate.0.function", "finite"),
+        (
+            '{check: value, function: "checks:worth"}',
+            "def worth(a, b): raise KeyError(1)",
+            "gate.0.function",
+            "KeyError",
+        ),
+        ('{check: value, function: "estimator:worth"}', CHECKS_PY, "gate.0.function", "it has build"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:(divide|invalid)")
+def test_a_function_that_a_gate_names_must_be_there_and_fit(
+    root: Path, edit: Any, line: str, text: str, path: str | None, words: str
+) -> None:
+    (root / "models/next_value/checks.py").write_text(text, encoding="utf-8")
+    edit("models/next_value/model.yaml", (GATE, f"  - {line}\n"))
+    found = check_definitions(root).problems
+    assert [each.path for each in found] == ([path] if path else []), found
+    assert all(words in each.message for each in found)

@@ -10,6 +10,7 @@ from slipstream.promotion.history import Entry, append
 from slipstream.settings import get_settings
 
 Cli = Callable[..., Any]
+NO = {"answer": "no", "by": "cy", "at": "2026-03-02T10:00:00Z", "asked": {}}
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def decided(shop: Any, home: Any, shop_definitions: Any, monkeypatch: pytest.Mon
     get_settings.cache_clear()
     entries = [
         Entry(action="promoted", version="1", challenger="1", reason="First.", by="ada", run_id="d/1"),
-        Entry(action="rejected", challenger="2", reason="Not [better].", by="gate", run_id="d/2"),
+        Entry(action="rejected", challenger="2", reason="Not [better].", by="gate", run_id="d/2", approval=NO),
         Entry(action="promoted", version="3", challenger="3", reason="Better.", by="ada", run_id="d/3"),
         Entry(action="rolled_back", version="1", reason="Scores are off.", by="bo", run_id="d/4"),
     ]
@@ -40,6 +41,11 @@ def test_every_decision_is_listed_oldest_first_with_who_and_why(decided: Any, an
     assert [row["replaces"] for row in rows] == [None, "1", "1", "3"]
     assert (rows[3]["by"], rows[3]["reason"]) == ("bo", "Scores are off.")
     assert [row["at"] for row in rows] == sorted(row["at"] for row in rows)
+
+
+def test_what_a_person_answered_is_shown_with_who_and_when(decided: Any, answer: Cli, slipstream: Cli) -> None:
+    assert [row["approval"] for row in answer("ledger", "churn")] == [None, NO, None, None]
+    assert "no by cy, 2026-03-02 10:00:00 UTC" in slipstream("ledger", "churn").stdout
 
 
 def test_a_person_sees_rejections_and_words_in_brackets_as_they_are(decided: Any, slipstream: Cli) -> None:

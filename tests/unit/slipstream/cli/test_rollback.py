@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from slipstream.errors import NoChampionError, VerdictError
+from slipstream.cli.common import named_version
+from slipstream.errors import NoChampionError, SlipstreamError, VerdictError
 from slipstream.promotion import Registry
-from slipstream.promotion.history import Entry, append
+from slipstream.promotion.history import Entry, append, ledger
 from slipstream.settings import get_settings
 
 Cli = Callable[..., Any]
@@ -48,6 +49,30 @@ def test_one_command_goes_back_to_the_champion_before(slipstream: Cli, home: Pat
     assert Registry.from_settings(shop.settings).version("churn", "champion") == "1"
     again = slipstream("rollback", "churn", "--reason", "still off", "--json")
     assert isinstance(again.exception, VerdictError)
+
+
+def test_repair_makes_the_alias_what_the_ledger_says(slipstream: Cli, answer: Cli, crowned: Any, shop: Any) -> None:
+    registry = Registry.from_settings(shop.settings)
+    before, held = (str(row.version) for row in ledger("churn", lake=shop.lake))
+    registry.set_alias("churn", "champion", before)
+
+    (found,) = answer("champion", "repair", "churn")
+    assert found == {"model": "churn", "champion": held, "alias_before": before, "repaired": True}
+    assert registry.version("churn", "champion") == held
+
+    registry.set_alias("churn", "champion", before)
+    assert named_version("churn@champion", shop.settings) == ("churn", held)  # as every reader does
+
+    registry.set_alias("churn", "champion", None)
+    shown = slipstream("champion", "repair").output
+    assert f"churn: the alias was missing, the ledger names version {held}: put right." in shown
+    assert "amount: the ledger names no champion, and so does the alias." in shown
+    assert isinstance(slipstream("champion", "repair", "chrun").exception, SlipstreamError)
+
+
+def test_the_champion_is_asked_for_with_or_without_the_word_show(answer: Cli, crowned: Any) -> None:
+    assert answer("champion", "churn") == answer("champion", "show", "churn")
+    assert answer("champion", "--at", "2000-01-01", "churn") == {"model": "churn", "version": None}
 
 
 def test_without_a_champion_there_is_nothing_to_go_back_from(

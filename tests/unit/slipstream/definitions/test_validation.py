@@ -148,7 +148,9 @@ def test_a_wrong_name_is_one_problem_with_the_names_that_are_allowed(
 
 
 REFUSED = [
-    (M, "check: baseline", "check: value, true_positive: 1", "gate.0.check", "is for binary_classification"),
+    (M, "check: baseline", "check: value, true_positive: 1", "gate.0.function", "Name a function of labels"),
+    (M, "check: baseline", 'check: own, function: "../a:b"', "gate.0.function", "Wanted file:function"),
+    (M, "check: baseline", 'check: own, function: "checks:value"', "gate.0.function", "name yours otherwise"),
     (S, "start: 2013-01-01", "start: 2013-02-30", "start", "2013-02-30"),
     (S, '"0 0 * * *"', '"0 0 * *"', "schedule", "five fields"),
     (S, "timezone: UTC", "timezone: Mars/Phobos", "columns.read_at.timezone", "IANA"),

@@ -52,3 +52,9 @@ def fair_coin() -> tuple[np.ndarray, np.ndarray]:
     chance = np.random.default_rng(3)
     score = chance.uniform(0.05, 0.95, 4000)
     return score, (chance.random(4000) < score).astype(float)
+
+
+@pytest.fixture
+def evidence_of() -> Compared:
+    """Give ``compared`` by another name, for a module that has one of its own."""
+    return _compared

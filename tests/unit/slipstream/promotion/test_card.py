@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from slipstream.definitions.model import Card
 from slipstream.intervals import utc
 from slipstream.promotion import Registry, decide, evaluate_gate
 from slipstream.promotion.card import card
@@ -91,3 +92,14 @@ def test_the_card_is_logged_with_the_verdict_and_describes_the_features(stocked_
     assert "Kind of the order." in page
     assert page.count("<svg") == 1
     assert "<svg" not in plain
+
+
+def test_a_team_may_say_what_is_not_measured(judged):
+    model, verdict, details, evidence = judged
+    said = {"limits": ("Blind to strikes.",), "out_of_scope": ("Hiring.",), "ethics": "It names nobody."}
+    told = model.model_copy(update={"card": Card(**said)})
+    found = {each.title: " ".join(each.text) for each in card(verdict, told, details, evidence)[1]}
+    assert "Blind to strikes." in found["Caveats and recommendations"]
+    assert "Not for this: Hiring." in found["Intended use"]
+    assert "It names nobody." in found["Ethical considerations"]
+    assert told.digest == model.digest

@@ -5,14 +5,28 @@ import json
 import multiprocessing
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slipstream.errors import WriteConflictError
-from slipstream.lake import Lake, Run
-from slipstream.promotion.history import TABLE, Entry, LedgerRow, append, champion, last_change, ledger, stack
+from slipstream.intervals import utc
+from slipstream.lake import Lake, Provenance, Run
+from slipstream.promotion.history import (
+    TABLE,
+    Entry,
+    LedgerRow,
+    append,
+    champion,
+    last_change,
+    ledger,
+    models,
+    schema,
+    stack,
+)
 
+NOON = utc("2013-01-01T12:00")
 RUN = Run(dag_id="shop", run_id="manual", task_id="promote")
 
 
@@ -78,6 +92,25 @@ def test_a_row_survives_json(tmp_path):
     row = append("a", lake=Lake(tmp_path), run=RUN, decide=lambda rows: entry("rejected", verdict={"x": [1, None]}))
     assert LedgerRow.from_dict(json.loads(json.dumps(row.as_dict()))) == row
     assert ledger("a", lake=Lake(tmp_path)) == [row]
+
+
+def test_a_ledger_of_an_earlier_release_is_read_and_written_on(tmp_path):
+    lake = Lake(tmp_path)
+    columns = [name for name in schema().names if name != "approval"]
+    old = dict.fromkeys(columns) | {"model": "a", "seq": 1, "at": NOON, "action": "promoted", "version": "1"}
+    rows = pa.Table.from_pylist([old], schema=pa.schema([schema().field(name) for name in columns]))
+    lake.table(TABLE).append(rows, expected_version=None, provenance=Provenance(run=RUN))
+
+    assert champion("a", lake=lake).version == "1"
+    answer = {"answer": "yes", "by": "ada"}
+    append("a", lake=lake, run=RUN, decide=lambda rows: entry("promoted", "2", approval=answer))
+    write(lake, "b", "rejected")
+
+    found = [(row.seq, row.replaces, row.approval) for row in ledger("a", lake=lake)]
+    assert found == [(1, None, None), (2, "1", answer)]
+    assert ledger("b", lake=lake)[0].approval is None
+    assert models(lake=lake) == ["a", "b"]
+    assert models(lake=Lake(tmp_path / "other")) == []
 
 
 def test_a_row_that_others_write_meanwhile_is_seen_before_ours_is_written(tmp_path):

@@ -11,6 +11,7 @@ from slipstream.definitions import Model
 from slipstream.errors import FatalError, IncompleteError, NoChampionError, SchemaError
 from slipstream.intervals import Interval, utc
 from slipstream.lake import Lake, Run
+from slipstream.promotion import rollback
 from slipstream.scoring import Scored, publish_predictions, score, score_population
 
 FIRST, DAY = utc("2013-01-01"), timedelta(days=1)
@@ -44,6 +45,27 @@ def test_an_interval_is_scored_and_scoring_it_again_changes_nothing(promoted: tu
     provenance = shop.lake.table(model.table).commit_of(TODAY).provenance
     assert provenance["inputs"].keys() == {"raw/orders", "features/order_facts"}
     assert provenance["extra"] == {"model_version": "1"}
+
+
+def test_a_restored_version_scores_an_interval_as_it_did_before_byte_for_byte(promoted: tuple[Any, Model]) -> None:
+    shop, model = promoted
+    yesterday = Interval(TODAY.start - DAY, TODAY.start)
+    given = {**shop.source, "run": shop.run}
+    untouched, first = score(model, yesterday, **given), again(shop, model)
+    before = shop.lake.table(model.table).read(TODAY.start, TODAY.end).sort_by("order_id")
+    shop.train(model, FIRST + 38 * DAY)
+    shop.settle(model, replace(shop.judge(model), outcome="accepted"))
+    other = again(shop, model)
+    rollback(model, reason="it was wrong", lake=shop.lake, settings=shop.settings, run=shop.run)
+
+    restored = again(shop, model)
+
+    assert (first.model_version, other.model_version, restored.model_version) == ("1", "2", "1")
+    assert other.digest != first.digest
+    assert (restored.digest, restored.changed) == (first.digest, True)
+    assert shop.lake.table(model.table).read(TODAY.start, TODAY.end).sort_by("order_id").equals(before)
+    kept = score(model, yesterday, **given)  # holds that version's scores still
+    assert (kept.digest, kept.changed) == (untouched.digest, False)
 
 
 @pytest.mark.parametrize("rows", [1, 7, 59, 60])

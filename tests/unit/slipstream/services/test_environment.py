@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.services.credentials import Secrets
+from slipstream.errors import SettingsError
+from slipstream.services.credentials import Secrets, ensure_passwords, users_of
 from slipstream.services.environment import airflow_environment, mlflow_environment, write_shell_environment
+from slipstream.services.places import Places
 from slipstream.services.postgres import Postgres
 from slipstream.settings import Settings
 
@@ -44,6 +46,32 @@ def test_every_process_reads_the_settings_that_this_one_was_given(settings, monk
     }
     assert read.model_dump(include=same) == given.model_dump(include=same)
     assert read.mlflow_tracking_uri == "http://127.0.0.1:5001"
+
+
+def test_users_join_admin_and_viewer_each_with_a_password_that_stays(settings):
+    given = settings.model_copy(update={"users": "ada:op, bo:user,viewer:viewer"})
+    assert users_of(given) == {"admin": "admin", "viewer": "viewer", "ada": "op", "bo": "user"}
+    assert (
+        environment_of(given)["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] == "admin:admin,viewer:viewer,ada:op,bo:user"
+    )
+
+    places = Places(settings.home)
+    places.create()
+    ensure_passwords(places, users_of(settings))
+    before = json.loads(places.passwords.read_text())
+    ensure_passwords(places, users_of(given))
+    after = json.loads(places.passwords.read_text())
+    assert set(after) == {"admin", "viewer", "ada", "bo"}
+    assert {name: after[name] for name in before} == before
+    assert len(set(after.values())) == 4
+
+
+@pytest.mark.parametrize(
+    "users", ["ada", "ada:", "ada:chief", ":op", "ada:op:x", "a b:op", "ada:op,ada:user", "admin:viewer", "ada=op"]
+)
+def test_a_list_of_users_that_cannot_be_read_is_refused(settings, users):
+    with pytest.raises(SettingsError, match="SLIPSTREAM_USERS wants name:role"):
+        users_of(settings.model_copy(update={"users": users}))
 
 
 def test_no_library_is_left_to_report_to_anybody(settings):

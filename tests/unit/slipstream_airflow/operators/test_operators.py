@@ -5,28 +5,32 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from airflow.providers.standard.exceptions import HITLTriggerEventError
 
 import slipstream_airflow.operators as package
 from slipstream.errors import FatalError
 from slipstream.features import Needed
-from slipstream.intervals import Interval
+from slipstream.intervals import Interval, utc
 from slipstream.lake import Lake, Provenance, Run
+from slipstream.promotion import Answer, Asked
 from slipstream.settings import Settings
 from slipstream_airflow.context import BACKFILL
 from slipstream_airflow.documentation import documentation
-from slipstream_airflow.operators.approval import answered_by
+from slipstream_airflow.links.link import verdict_links
+from slipstream_airflow.operators.approval import answer_of, user_of
 from slipstream_airflow.operators.base import SlipstreamOperator, passed, passed_list
 from slipstream_airflow.operators.compare_with_champion import CompareWithChampionOperator
 from slipstream_airflow.operators.decide_retraining import DecideRetrainingOperator
-from slipstream_airflow.operators.maintain_lake import MaintainLakeOperator
 from slipstream_airflow.operators.materialise_features import MaterialiseFeaturesOperator
 from slipstream_airflow.operators.report_drift import report_url
+from slipstream_airflow.operators.request_approval import RequestApprovalOperator
 from slipstream_airflow.operators.sweep_staging import SweepStagingOperator
 
 
@@ -40,7 +44,7 @@ def every_operator() -> list[type[SlipstreamOperator]]:
 
 
 def test_there_is_an_operator_for_every_step() -> None:
-    assert len(every_operator()) == 19
+    assert len(every_operator()) == 20
 
 
 @pytest.mark.parametrize("kind", every_operator())
@@ -76,11 +80,60 @@ def ti(**pulled: Any) -> SimpleNamespace:
     return SimpleNamespace(xcom_pull=lambda task_ids, key: pulled.get(task_ids), map_index=-1)
 
 
+ASKED_AT = utc("2026-03-01")
+VERDICT_ASKED = Asked("2", "d", "1", 1, "2", ASKED_AT)
+
+
 def test_the_ledger_learns_who_answered() -> None:
-    answer = {"chosen": ["Approve"], "responded_by_user": {"id": "1", "name": "ada"}}
-    assert answered_by({"ti": ti(approval=answer)}, "approval") == "ada"  # type: ignore[typeddict-item]
-    assert answered_by({"ti": ti()}, "approval") is None  # type: ignore[typeddict-item]
-    assert answered_by({"ti": ti(approval=answer)}, None) is None  # type: ignore[typeddict-item]
+    answer = Answer("yes", "ada", utc("2026-03-02"), VERDICT_ASKED)
+    context: Any = {"ti": ti(approval=answer.as_dict())}
+    assert answer_of(context, "approval") == answer
+    assert answer_of(context, None) is None
+    assert answer_of({"ti": ti()}, "approval") is None  # type: ignore[typeddict-item]
+    with pytest.raises(FatalError, match="Wanted the answer that the task 'approval' left"):
+        answer_of({"ti": ti()}, "approval", wanted=True)  # type: ignore[typeddict-item]
+    assert user_of({"responded_by_user": {"id": "1", "name": "ada"}}) == "ada"
+    assert user_of({"responded_by_user": {"id": "1", "name": None}}) == "1"
+    assert user_of({"responded_by_user": None}) is None
+
+
+@pytest.mark.parametrize(
+    ("chosen", "user", "hours", "answer"),
+    [
+        ("Approve", "ada", 47, ("yes", "ada")),
+        ("Reject", "ada", 47, ("no", "ada")),
+        ("Reject", None, 48, ("none", None)),
+        ("Approve", "ada", 49, ("none", None)),
+    ],
+)
+def test_an_answer_that_comes_after_the_time_is_none(
+    chosen: str, user: str | None, hours: int, answer: tuple[str, str | None]
+) -> None:
+    operator = request_approval()
+    at = ASKED_AT + timedelta(hours=hours)
+    event = {"chosen_options": [chosen], "responded_at": at, "responded_by_user": {"id": user} if user else None}
+    found = operator._answer(event, VERDICT_ASKED.as_dict())
+    assert (found.answer, found.by) == answer
+    assert (found.at, found.asked) == (at, VERDICT_ASKED)
+
+
+def test_only_those_who_are_listed_are_assigned_and_silence_means_no() -> None:
+    operator = request_approval()
+    assert [user["id"] for user in operator.assigned_users or []] == ["ada", "bo"]
+    assert operator.defaults == ["Reject"]
+    assert (operator.response_timeout, operator.execution_timeout) == (timedelta(days=2), None)
+
+
+def request_approval() -> RequestApprovalOperator:
+    return RequestApprovalOperator(
+        task_id="ask",
+        model="m",
+        verdict={},
+        approvers=("ada", "bo"),
+        on_approve="promote",
+        on_reject="reject",
+        timeout=timedelta(days=2),
+    )
 
 
 @pytest.mark.parametrize(("run_type", "params", "may"), [("scheduled", {}, True), (BACKFILL, {}, False)])
@@ -111,19 +164,6 @@ def test_a_challenger_that_the_ledger_knows_is_not_judged_again(monkeypatch: pyt
                 operator._undecided()
 
 
-def test_a_broken_definition_costs_no_version_that_its_model_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    import slipstream.promotion as home
-
-    row = SimpleNamespace(verdict={"comparison": {"versions": {"raw/orders": 5}}})
-    monkeypatch.setattr(home, "ledger", lambda model, lake: [row] if model == "broken" else [], raising=False)
-    monkeypatch.setattr(MaintainLakeOperator, "definitions", SimpleNamespace(models={"sound": None}))
-    operator = MaintainLakeOperator(task_id="vacuum", table="raw/orders", action="vacuum")
-    operator.__dict__["lake_hook"] = SimpleNamespace(lake=None)
-    registry = SimpleNamespace(trained_on=lambda table: {"broken": {3}} if table == "raw/orders" else {})
-    operator.__dict__["mlflow_hook"] = SimpleNamespace(registry=registry)
-    assert operator._named_versions() == {3, 5}
-
-
 def test_a_challenger_waits_for_the_rows_that_it_is_judged_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
@@ -146,6 +186,23 @@ def test_a_challenger_waits_for_the_rows_that_it_is_judged_on(monkeypatch: pytes
         go_on(context, {"status": "failed", "message": "no"}, **found.value.kwargs or {})
     lake.table("raw/orders").write(day, pa.table({"id": [1]}), provenance=Provenance(run=Run.local()))
     assert operator.execute(context) == {"judged": "4"}
+
+
+def test_report_and_card_are_linked_on_airflows_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://127.0.0.1:8080/air/")
+    assert verdict_links("m", "2") == {
+        "Verdict report": "http://127.0.0.1:8080/air/slipstream/models/m/versions/2/verdict",
+        "Model card": "http://127.0.0.1:8080/air/slipstream/models/m/versions/2/card",
+    }
+
+
+def test_a_question_that_fails_still_links_to_report_and_card() -> None:
+    task = request_approval()
+    task.verdict = {"challenger": "2"}
+    with pytest.raises(HITLTriggerEventError):
+        task.execute_complete({"ti": None}, {"error": "gone", "error_type": "unknown"})
+    assert set(task.links) == {each.name for each in task.operator_extra_links}
+    assert all("/versions/2/" in address for address in task.links.values())
 
 
 def test_a_report_is_linked_on_airflows_own_address(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,3 +67,30 @@ def test_without_a_registry_it_is_undecided(shop, compared):
 def test_a_registered_version_knows_its_size(shop, three_versions):
     model, versions = three_versions
     assert Registry.from_settings(shop.settings).load(model.name, versions[0]).size == pytest.approx(100_000, rel=0.999)
+
+
+@dataclass
+class Hungry(Version):
+    """A version that holds so many megabytes, and takes as many more to score."""
+
+    megabytes: int = 0
+
+    def __post_init__(self):
+        self.held = np.ones(self.megabytes * 125_000)
+
+    def score(self, rows):
+        return (self.held * 2)[:0] if len(self.held) else np.zeros(rows.num_rows)
+
+
+def test_memory_counts_the_model_and_its_scoring(shop, compared):
+    found = found_of(compared, shop.model(), Hungry(0, megabytes=12), Hungry(0, megabytes=2))
+    assert found.numbers["peak_megabytes"] == pytest.approx({"challenger": 24, "champion": 4}, abs=0.5)
+    assert (found.outcome, "its peak of memory is 6.0 times the champion's" in found.sentence) == ("failed", True)
+    assert found_of(compared, shop.model(), Hungry(0, megabytes=2), Hungry(0, megabytes=2)).outcome == "passed"
+
+
+def test_memory_too_little_to_matter_is_alike(shop, compared):
+    limit = BudgetCheck(check="budget", repeats=1, max_peak_megabytes=3)
+    assert found_of(compared, shop.model(), Hungry(0, megabytes=1), Version(0)).outcome == "passed"
+    large = found_of(compared, shop.model(), Hungry(0, megabytes=2), None, limit)
+    assert (large.outcome, "its peak of memory is more than 3 MB" in large.sentence) == ("failed", True)
