@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -18,6 +20,7 @@ from slipstream.errors import DefinitionError
 from slipstream.intervals import Interval, iso
 
 if TYPE_CHECKING:
+    from slipstream.backtest.rows import Rows
     from slipstream.definitions import Definitions, Model
     from slipstream.lake import Lake
     from slipstream.settings import Settings
@@ -96,43 +99,59 @@ def backtest(
         DefinitionError: A policy does not fit the model.
         FatalError: A training has too few rows.
     """
-    import time
-
-    from slipstream.backtest.months import by_month, harms, in_all
     from slipstream.backtest.rows import load_rows, pinned, settled
-    from slipstream.backtest.running import run_policy
 
     chosen = [(policy, policy.of(model), gate) for policy in policies for gate in _gates(policy)]
     whole = Interval(model.start, span.end)
     versions = pinned(model, whole, definitions=definitions, lake=lake)
     store = Store(settings.home / "backtests" / model.name / _key(model, whole, versions))
     source: dict[str, Any] = {"definitions": definitions, "lake": lake, "settings": settings}
+    with _timed(show, "Rows and features", None):
+        rows = load_rows(model, whole, versions, store=store, **source)
+    told = settled(model, span.end, definitions=definitions)
+    runs = tuple(_run(model, each, span, rows, store, told, show) for each in chosen)
+    return _keep(Study(model.name, span.start, span.end, store.folder, runs), policies, store)
+
+
+@contextmanager
+def _timed(show: Show, name: str, total: int | None) -> Iterator[None]:
     began = time.monotonic()
-    show.step("Rows and features", None)
-    rows = load_rows(model, whole, versions, store=store, **source)
-    show.finish("Rows and features", time.monotonic() - began)
-    told, runs, days = settled(model, span.end, definitions=definitions), [], max(span.length.days, 1)
-    for policy, changed, gate in chosen:
-        name, began = f"{policy.name}, gate {'on' if gate else 'off'}", time.monotonic()
-        show.step(name, days)
+    show.step(name, total)
+    yield
+    show.finish(name, time.monotonic() - began)
 
-        def advance(moment: datetime, name: str = name) -> None:
-            show.advance(name, (moment - span.start).days)
 
+def _run(
+    model: Model,
+    chosen: tuple[Policy, Model, bool],
+    span: Interval,
+    rows: Rows,
+    store: Store,
+    told: datetime,
+    show: Show,
+) -> dict[str, Any]:
+    """Replay one policy; ``told`` is when every label of the span is known."""
+    from slipstream.backtest.months import by_month, harms, in_all
+    from slipstream.backtest.running import run_policy
+
+    policy, changed, gate = chosen
+    name = f"{policy.name}, gate {'on' if gate else 'off'}"
+
+    def advance(moment: datetime) -> None:
+        show.advance(name, (moment - span.start).days)
+
+    with _timed(show, name, max(span.length.days, 1)):
         course = run_policy(changed, span, rows, store, gate=gate, advance=advance)
-        show.finish(name, time.monotonic() - began)
-        runs.append(
-            {
-                "policy": policy.name,
-                "gate": "on" if gate else "off",
-                "all": in_all(model, span, course, rows, told),
-                "months": by_month(model, span, course, rows, told),
-                "trainings": [{**each.as_dict(), "at": iso(each.at)} for each in course.trainings],
-                "promotions": harms(model, span, course, rows, told),
-                "alarms": [{"at": iso(at), "alarm": alarm} for at, alarm in course.alarms],
-            }
-        )
-    return _keep(Study(model.name, span.start, span.end, store.folder, tuple(runs)), policies, store)
+    # By the model's own value check, so that a policy with another gate is counted in the same money.
+    return {
+        "policy": policy.name,
+        "gate": "on" if gate else "off",
+        "all": in_all(model, span, course, rows, told),
+        "months": by_month(model, span, course, rows, told),
+        "trainings": [{**each.as_dict(), "at": iso(each.at)} for each in course.trainings],
+        "promotions": harms(model, span, course, rows, told),
+        "alarms": [{"at": iso(at), "alarm": alarm} for at, alarm in course.alarms],
+    }
 
 
 def _gates(policy: Policy) -> tuple[bool, ...]:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from slipstream.backtest.rows import Rows
     from slipstream.backtest.store import Store
     from slipstream.definitions import Model
+    from slipstream.intervals import Interval
     from slipstream.promotion import LoadedModel
+    from slipstream.training import Candidate
 
 _MOMENTS = ("as_of", "train_start", "train_end")
 
@@ -101,6 +103,17 @@ def trained(model: Model, as_of: datetime, rows: Rows, store: Store) -> Version:
     return Version(**{**plain, **{name: utc(plain[name]) for name in _MOMENTS}, "folder": str(folder)})
 
 
+@dataclass(frozen=True)
+class _Fitted:
+    """What the training tasks come to: the choice among the candidates, and what is fitted for it."""
+
+    best: Candidate
+    final: Any
+    kinds: Mapping[str, str]
+    reference: pa.Table
+    baseline: float
+
+
 def _train(model: Model, as_of: datetime, rows: Rows, folder: Path) -> None:
     import pyarrow.parquet as pq
     import skops.io
@@ -110,22 +123,43 @@ def _train(model: Model, as_of: datetime, rows: Rows, folder: Path) -> None:
     from slipstream.promotion.frames import model_frame
     from slipstream.promotion.loading import MODEL_FILE, predict
     from slipstream.training import training_key
-    from slipstream.training.challenger import baseline, best_candidate
-    from slipstream.training.dataset import (
-        check_rows,
-        check_split,
-        count_from,
-        split,
-        together,
-        training_span,
-        validation_start,
+    from slipstream.training.dataset import training_span
+
+    began, span = time.process_time(), training_span(model, as_of)
+    known = rows.known(span.start, span.end, as_of).drop_columns([ROW])
+    fitted = _fit(model, known, span, as_of)
+    seconds = time.process_time() - began
+    later, first = rows.predicted(span.end, utc("9999-01-01"))
+    np.save(folder / "scores.npy", predict(model.task, fitted.final, model_frame(later, fitted.kinds)))
+    pq.write_table(fitted.reference, folder / "reference.parquet")
+    skops.io.dump(fitted.final, folder / MODEL_FILE)
+    found = Version(
+        version=iso(as_of),
+        key=training_key(model, as_of),
+        as_of=as_of,
+        train_start=span.start,
+        train_end=span.end,
+        rows=known.num_rows,
+        digest=digest_rows(known).hex,
+        params=dict(fitted.best.params),
+        loss=fitted.best.loss,
+        baseline=fitted.baseline,
+        first=first,
+        kinds=dict(fitted.kinds),
+        seconds=seconds,
     )
+    plain = {**asdict(found), **{name: iso(getattr(found, name)) for name in _MOMENTS}}
+    (folder / "version.json").write_text(json.dumps(plain), encoding="utf-8")
+
+
+def _fit(model: Model, known: pa.Table, span: Interval, as_of: datetime) -> _Fitted:
+    """Do what ``build_training_set``, ``fit_candidate`` and ``register_challenger`` do with these rows."""
+    from slipstream.promotion.loading import predict
+    from slipstream.training.challenger import baseline, best_candidate
+    from slipstream.training.dataset import check_rows, check_split, count_from, split, together, validation_start
     from slipstream.training.fitting import Candidate, fit, mean_loss
     from slipstream.training.reference import reference_rows
 
-    began = time.process_time()
-    span = training_span(model, as_of)
-    known = rows.known(span.start, span.end, as_of).drop_columns([ROW])
     check_rows(model, known, as_of)
     boundary = validation_start(known, span.end, model.training.validation_share)
     cut = known.num_rows - count_from(known, boundary)
@@ -137,29 +171,9 @@ def _train(model: Model, as_of: datetime, rows: Rows, folder: Path) -> None:
         loss = mean_loss(model, validation, predict(model.task, fitted[index], validation.frame))
         candidates.append(Candidate(model.name, index, params, loss, {}, ""))
     best = best_candidate(model, candidates)
+    # Fitting it once more on the same rows, as the task does that registers it, would give the same.
     honest = fitted[best.index]
+    reference = reference_rows(model, best.params, honest, train, validation, kinds, span.end)
     whole = together(train, validation, kinds) if model.training.refit else train
     final = fit(model, best.params, whole) if model.training.refit else honest
-    sample = reference_rows(model, best.params, honest, train, validation, kinds, span.end)
-    seconds = time.process_time() - began
-    pq.write_table(sample, folder / "reference.parquet")
-    later, first = rows.predicted(span.end, utc("9999-01-01"))
-    np.save(folder / "scores.npy", predict(model.task, final, model_frame(later, kinds)))
-    skops.io.dump(final, folder / MODEL_FILE)
-    found = Version(
-        version=iso(as_of),
-        key=training_key(model, as_of),
-        as_of=as_of,
-        train_start=span.start,
-        train_end=span.end,
-        rows=known.num_rows,
-        digest=digest_rows(known).hex,
-        params=dict(best.params),
-        loss=best.loss,
-        baseline=baseline(model, whole),
-        first=first,
-        kinds=dict(kinds),
-        seconds=seconds,
-    )
-    plain = {**asdict(found), **{name: iso(getattr(found, name)) for name in _MOMENTS}}
-    (folder / "version.json").write_text(json.dumps(plain), encoding="utf-8")
+    return _Fitted(best, final, kinds, reference, baseline(model, whole))

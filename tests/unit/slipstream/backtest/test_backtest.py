@@ -222,10 +222,19 @@ def test_a_regression_has_its_own_metrics(study: Callable[..., Any], stocked_sho
     assert "log_loss" not in run["all"]
 
 
-def test_the_value_is_that_of_the_gates_check(study: Callable[..., Any], stocked_shop: Any) -> None:
-    checks = [{"check": "baseline"}, {"check": "value", "true_positive": 5.0, "false_positive": -2.0}]
-    priced = policy("priced", training={"schedule": None}, retraining={"reasons": []}, gate=checks)
-    (run,) = study(priced).runs
+def test_the_value_is_that_of_the_models_own_check(study: Callable[..., Any], stocked_shop: Any) -> None:
+    priced = Policy.model_validate(
+        {
+            "name": "priced",
+            "gate": "off",
+            "model": {
+                "gate": [{"check": "baseline"}, {"check": "value", "true_positive": 5.0, "false_positive": -2.0}],
+                "training": {"schedule": None},
+                "retraining": {"reasons": []},
+            },
+        }
+    ).of(stocked_shop.definitions.model("churn"))
+    (run,) = study(NEVER, model=priced).runs
     assert all(month["value_a_day"] != 0 for month in run["months"])
 
 
