@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from slipstream.promotion.charts import COLOURS, series
+from slipstream.promotion.charts import steps
 from slipstream.promotion.pages import Section, to_html
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Run = Mapping[str, Any]
 Curves = dict[str, list[float | None]]
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#7f7f7f")  # after Okabe and Ito (2008), as on the page
 METRICS = {"log_loss": "log loss", "mae": "mean absolute error"}
 
 
@@ -83,7 +84,7 @@ def draw(study: Study) -> bytes:
 def page(study: Study) -> str:
     """Return the whole backtest as self-contained HTML: curves, tables by month, every training and promotion."""
     months = [month["month"] for month in study.runs[0]["months"]]
-    drawn = [Section(up.capitalize(), picture=series(curves, months, up=up)) for up, curves in panels(study)]
+    drawn = [Section(up.capitalize(), picture=steps(curves, months, up=up, title=up)) for up, curves in panels(study)]
     each = [section for run in study.runs for section in _of_run(run)]
     title = f"Backtest of {study.model}, {study.start:%Y-%m-%d} to {study.end:%Y-%m-%d}"
     return to_html(title, [Section("Over the whole time", rows=summary(study)), *drawn, *each])
