@@ -55,17 +55,18 @@ def watch(
     model: Model, interval: Interval, service: Service, newest: datetime, rows: Rows, store: Store
 ) -> dict[str, Any]:
     """Return alarms, whether to retrain and why, at the end of ``interval``; ``newest`` is of the last training."""
-    from slipstream.monitoring.decision import judge, rest_of
+    from slipstream.monitoring.decision import free_from, judge
     from slipstream.monitoring.verdicts import KINDS
 
-    # A verdict that no decision can depend on any more is not worth its time.
-    deciding = rest_of(model, newest) - model.monitoring.persistence.windows * interval.length
-    if interval.end - newest < deciding:
-        return {"alarms": [], "retrain": False, "reason": "Within the cooldown."}
     served = service.within(interval)
-    service.verdicts.append((served[-1][1].key if served else "", _verdicts(model, interval, service, rows, store)))
+    serving = served[-1][1] if served else service.turns[0][1]
+    # A verdict that no decision can depend on any more is not worth its time.
+    free = free_from(model, newest, serving.as_of)
+    if free is not None and interval.end < free - model.monitoring.persistence.windows * interval.length:
+        return {"alarms": [], "retrain": False, "reason": "No training may start yet."}
+    service.verdicts.append((serving.key, _verdicts(model, interval, service, rows, store)))
     alarms = [kind for kind in KINDS if _persists(model, kind, service)]
-    retrain, reason = judge(model, interval, alarms, newest)
+    retrain, reason = judge(model, interval, alarms, newest, serving.as_of)
     return {"alarms": alarms, "retrain": retrain, "reason": reason}
 
 

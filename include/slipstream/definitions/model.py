@@ -153,10 +153,16 @@ class Monitoring(Strict):
     category_method: Literal["jensenshannon", "psi"] = "jensenshannon"
     drift_threshold: float = Field(default=0.2, gt=0, description="Effect size above which a feature has drifted.")
     drift_share: float = Field(
-        default=0.3, gt=0, le=1, description="Share of the model's attributions on drifted features that is an alarm."
+        default=0.1, gt=0, le=1, description="Share of the model's attributions on drifted features that is an alarm."
     )
     missing_threshold: float = Field(
         default=0.03, gt=0, le=1, description="Missing values beyond those of the reference, as a share of rows."
+    )
+    noise_quantile: float = Field(
+        default=0.997,
+        ge=0,
+        lt=1,
+        description="Nothing is an alarm below this quantile of what windows of the reference's own days show.",
     )
     small_sample: int = Field(
         default=500, ge=0, description="With fewer values on a side, a column's drift must also be significant."
@@ -183,7 +189,7 @@ class Retraining(Strict):
         default=0.0,
         ge=0,
         le=10,
-        description="A training waits until the time since the last one is this share of the time that its rows span.",
+        description="A training waits until the version in service is older than this share of the time its rows span.",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from slipstream.monitoring.rows import Measurement
@@ -21,6 +21,24 @@ SCORE = "score"
 MIN_VALUES = 30  # fewer say nothing about a distribution
 DIGITS = 9  # sums over categories differ in the last bits from one process to the next
 LITTLE_USED = 0.01  # a feature of a smaller share of the attributions is one that the model does not use
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What a window's numbers may be by chance, by column: whatever the thresholds say, nothing below is an alarm.
+
+    Attributes:
+        distances: Effect sizes.
+        missing: Gains of the share of missing values.
+        loss: The loss that is judged.
+    """
+
+    distances: Mapping[str, float] = field(default_factory=dict)
+    missing: Mapping[str, float] = field(default_factory=dict)
+    loss: float = 0.0
+
+
+NO_NOISE = Noise()
 
 
 def columns_frame(rows: pa.Table, kinds: Mapping[str, str]) -> pd.DataFrame:
@@ -63,12 +81,23 @@ def compare_columns(
 
 
 def judge_columns(
-    found: Mapping[str, Distances], window: int, bounds: Monitoring, weights: Mapping[str, float]
+    found: Mapping[str, Distances],
+    window: int,
+    bounds: Monitoring,
+    weights: Mapping[str, float],
+    noise: Noise = NO_NOISE,
 ) -> list[Measurement]:
-    """Return what was measured in one of the windows: missing values, drift, and the significance of small samples."""
-    features = [name for name in found if name in weights]
-    rows = [_missing(name, found[name], window, bounds, weights[name]) for name in features]
-    rows += [_drift(name, each, window, bounds, weights.get(name)) for name, each in found.items()]
+    """Return what was measured in one of the windows: missing values, drift, and the significance of small samples.
+
+    A threshold is that of the settings, or the noise of the column where that is more.
+    """
+    rows = []
+    for name in (each for each in found if each in weights):
+        limit = max(bounds.missing_threshold, noise.missing.get(name, 0.0))
+        rows.append(_missing(name, found[name], window, limit, weights[name]))
+    for name, each in found.items():
+        limit = max(bounds.drift_threshold, noise.distances.get(name, 0.0))
+        rows.append(_drift(name, each, window, limit, weights.get(name)))
     small = [name for name, each in found.items() if _is_small(each, window, bounds)]
     return _tested(rows, {name: found[name] for name in small}, window, bounds) if small else rows
 
@@ -78,7 +107,7 @@ def _is_small(found: Distances, window: int, bounds: Monitoring) -> bool:
     return bool(MIN_VALUES <= values < bounds.small_sample)
 
 
-def _missing(name: str, found: Distances, window: int, bounds: Monitoring, weight: float) -> Measurement:
+def _missing(name: str, found: Distances, window: int, limit: float, weight: float) -> Measurement:
     share, before = float(found.missing[window]), found.reference_missing
     gain = round(share - before, DIGITS)
     return Measurement(
@@ -86,8 +115,8 @@ def _missing(name: str, found: Distances, window: int, bounds: Monitoring, weigh
         metric=name,
         method="missing_share_gain",
         value=gain,
-        threshold=bounds.missing_threshold,
-        alarm=gain > bounds.missing_threshold,
+        threshold=limit,
+        alarm=gain > limit,
         rows=round(float(found.size[window])),
         reference_rows=round(found.reference_size),
         note=f"{share:.1%} missing, {before:.1%} in the reference",
@@ -95,17 +124,17 @@ def _missing(name: str, found: Distances, window: int, bounds: Monitoring, weigh
     )
 
 
-def _drift(name: str, found: Distances, window: int, bounds: Monitoring, weight: float | None) -> Measurement:
+def _drift(name: str, found: Distances, window: int, limit: float, weight: float | None) -> Measurement:
     rows, value = float(found.rows[window]), float(found.values[window])
     enough = min(rows, found.reference_rows) >= MIN_VALUES and math.isfinite(value)
-    alarm = enough and round(value, DIGITS) > bounds.drift_threshold
+    alarm = enough and round(value, DIGITS) > limit
     unused = alarm and weight is not None and weight < LITTLE_USED
     return Measurement(
         kind="prediction_drift" if name == SCORE else "target_drift" if name == "label" else "drift",
         metric=name,
         method=found.method,
         value=round(value, DIGITS) if enough else None,
-        threshold=bounds.drift_threshold,
+        threshold=limit,
         alarm=alarm,
         rows=round(rows),
         reference_rows=round(found.reference_rows),

@@ -68,19 +68,24 @@ def decide(
     retrain is asked of the alarms that are open after it, which are not written, for other windows may come later.
     """
     from slipstream.lake import Provenance
+    from slipstream.monitoring.reports import link_report
     from slipstream.promotion import Registry
 
     verdicts = verdicts_of(model, [*drift.metrics, *performance.metrics])
     beyond = tuple(verdict.metric for verdict in verdicts if verdict.alarm)
-    newest = _newest_training(Registry.from_settings(settings), model, interval.end)
-    alone, reason = judge(model, interval, beyond, newest)
+    registry = Registry.from_settings(settings)
+    newest = _newest_training(registry, model, interval.end)
+    serving, _ = registry.times(model.name).get(str(drift.model_version), (None, None))
+    alone, reason = judge(model, interval, beyond, newest, serving)
     decision = Measurement("decision", "retrain", "policy", float(alone), None, bool(beyond), drift.rows, 0, reason)
     rows = _as_rows(interval, drift, performance, (*verdicts, decision))
     provenance = Provenance(run=run, inputs={**performance.versions, **drift.versions}, definition=model.digest)
     commit = lake.table(model.monitoring_table).write(interval, rows, provenance=provenance)
+    if drift.report and drift.model_version:
+        link_report(registry, model, drift.model_version, interval, drift.report, settings)
     state = alarm_state(model, lake=lake, at=interval.end)
     alarms = state.alarms if state is not None else ()
-    retrain, reason = judge(model, interval, alarms, newest)
+    retrain, reason = judge(model, interval, alarms, newest, serving)
     if state is not None and beyond and not alarms:
         counts = ", ".join(f"{kind} in {state.beyond[kind]} of {state.windows} windows" for kind in beyond)
         reason = f"Beyond bounds: {counts}; an alarm takes {model.monitoring.persistence.alarms}."
@@ -100,8 +105,17 @@ def decide(
     )
 
 
-def judge(model: Model, interval: Interval, alarms: Sequence[str], newest: datetime | None) -> tuple[bool, str]:
-    """Return whether to retrain, and the reason; ``newest`` is the time that the newest version stands at (UTC)."""
+def judge(
+    model: Model,
+    interval: Interval,
+    alarms: Sequence[str],
+    newest: datetime | None,
+    serving: datetime | None = None,
+) -> tuple[bool, str]:
+    """Return whether to retrain, and the reason.
+
+    ``newest`` and ``serving`` are the times (UTC) that the newest version, and the one in service, stand at.
+    """
     policy = model.retraining
     reasons = {"drift": "drift", "prediction_drift": "drift", "performance": "performance"}
     wanted = sorted({reasons[alarm] for alarm in alarms if alarm in reasons and reasons[alarm] in policy.reasons})
@@ -109,22 +123,27 @@ def judge(model: Model, interval: Interval, alarms: Sequence[str], newest: datet
         return False, "Nothing is beyond its bounds."
     if not wanted:
         return False, f"Beyond bounds: {', '.join(alarms)}; the policy does not retrain for it."
-    if newest is not None and interval.end - newest < rest_of(model, newest):
-        until = iso(newest + rest_of(model, newest))
-        why = f"but the newest version is of {iso(newest)}, within cooldown until {until}."
-        return False, f"Beyond bounds: {', '.join(alarms)}; {why}"
+    free = free_from(model, newest, serving)
+    if free is not None and interval.end < free:
+        why = f"but the newest training is of {iso(newest)}, " if newest is not None else "but "
+        return False, f"Beyond bounds: {', '.join(alarms)}; {why}and the next may start at {iso(free)}."
     return True, f"Beyond bounds: {', '.join(alarms)}; retrain for {', '.join(wanted)}."
 
 
-def rest_of(model: Model, newest: datetime) -> timedelta:
-    """Return how long after the training at ``newest`` (UTC) no other starts.
+def free_from(model: Model, newest: datetime | None, serving: datetime | None) -> datetime | None:
+    """Return when the next training may start (UTC); None where there was none yet.
 
-    It is the cool-down, or the time until new rows are ``min_new_share`` of those that it was trained on.
+    It is a cool-down after the ``newest`` training, and not before new rows are ``min_new_share`` of those of the
+    version in service, which stands at ``serving``: so a challenger that was rejected does not silence its alarm.
     """
     from slipstream.training.dataset import training_span
 
-    share = model.retraining.min_new_share
-    return max(model.retraining.cooldown, share * training_span(model, newest).length if share else timedelta(0))
+    policy, found = model.retraining, []
+    if newest is not None:
+        found.append(newest + policy.cooldown)
+    if serving is not None and policy.min_new_share:
+        found.append(serving + policy.min_new_share * training_span(model, serving).length)
+    return max(found, default=None)
 
 
 def monitor(
@@ -148,8 +167,8 @@ def last_alarm(model: Model, *, lake: Lake) -> LastAlarm | None:
     decided = lake.table(model.monitoring_table).read(
         last.start, last.end, columns=["note", "value"], where=pc.field("kind") == "decision"
     )
-    row = decided.to_pylist()[0] if decided.num_rows else {"note": "", "value": 0.0}
-    return LastAlarm(state.at, state.alarms, row["note"], bool(row["value"]), state.model_version)
+    note, value = next(((row["note"], row["value"]) for row in decided.to_pylist()), ("", 0.0))
+    return LastAlarm(state.at, state.alarms, str(note), bool(value), state.model_version)
 
 
 @dataclass(frozen=True)

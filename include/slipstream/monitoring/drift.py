@@ -15,7 +15,6 @@ from slipstream.monitoring.columns import SCORE, columns_frame, compare_frames, 
 from slipstream.monitoring.inputs import drift_window, earlier_windows
 from slipstream.monitoring.rows import Measurement, measurements
 from slipstream.monitoring.window import TIME, first_watched, read_predictions, with_features
-from slipstream.promotion.frames import NUMBER
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
     from slipstream.definitions import Definitions, Model
     from slipstream.intervals import Interval
     from slipstream.lake import Lake, Run
+    from slipstream.monitoring.baseline import Baseline
     from slipstream.monitoring.window import Predictions
-    from slipstream.promotion import LoadedModel
     from slipstream.settings import Settings
 
 WEEK_DAYS = 7
@@ -116,31 +115,30 @@ def _compare(
     about: DriftReport,
     source: Mapping[str, Any],
 ) -> DriftReport:
-    from slipstream.monitoring.importance import importance_of
+    from slipstream.monitoring.baseline import open_baseline
     from slipstream.monitoring.reports import keep_report
     from slipstream.monitoring.snapshots import drift_page
     from slipstream.promotion import Registry
 
     registry, version = Registry.from_settings(source["settings"]), str(seen.version)
-    loaded = registry.load(model.name, version)
+    base = open_baseline(model, version, registry)
+    loaded, weights = base.loaded, base.weights
     rows, read = with_features(model, loaded, window, seen.rows, **source)
-    reference, bounds = _bounded(model, registry.reference(model.name, version)), model.monitoring
-    importance = importance_of(registry, model.name, version)
-    weights = importance.shares
-    kinds = {**loaded.kinds, SCORE: NUMBER}
+    reference, bounds = _bounded(model, base.reference), model.monitoring
+    kinds = base.kinds
     now, then = columns_frame(rows, kinds), columns_frame(reference, kinds)
     alone = len(seen.counts) == 1
     judged = kinds if alone else dict(loaded.kinds)
-    found = judge_columns(compare_frames(now, then, judged, bounds), 0, bounds, weights)
+    found = judge_columns(compare_frames(now, then, judged, bounds), 0, bounds, weights, base.noise)
     if not alone:
         found.append(_two_versions(seen, bounds.drift_threshold, len(now), len(then)))
     found.append(_reference_days(reference))
-    if importance.problem:
-        note = f"all features weigh the same: {importance.problem}"
+    if base.importance.problem:
+        note = f"all features weigh the same: {base.importance.problem}"
         found.append(Measurement("drift", "weights", "none", None, None, False, 0, len(then), note))
     for name, earlier in earlier_windows(model, window, since).items():
-        found += _compare_earlier(name, model, interval, earlier, now, loaded, weights, since, source)
-    page = drift_page(now, then, judged, found, bounds)
+        found += _compare_earlier(name, model, interval, earlier, now, base, since, source)
+    page = drift_page(now, then, judged, found)
     path = keep_report(model, interval, "drift", page, settings=source["settings"]) if page is not None else None
     versions = {**read, **about.versions}
     return replace(about, rows=rows.num_rows, report=path, metrics=tuple(found), versions=versions)
@@ -174,8 +172,7 @@ def _compare_earlier(
     interval: Interval,
     earlier: Interval,
     now: pd.DataFrame,
-    loaded: LoadedModel,
-    weights: Mapping[str, float],
+    base: Baseline,
     since: datetime,
     source: Mapping[str, Any],
 ) -> list[Measurement]:
@@ -186,6 +183,7 @@ def _compare_earlier(
         note = f"{then.number} predictions in the earlier window; fewer than {bounds.min_rows} are not compared."
         empty = Measurement("drift", "window", "count", float(then.number), None, False, len(now), then.number, note)
         return [replace(empty, compared_with=name)]
-    rows, _ = with_features(model, loaded, earlier, then.rows, **source)
-    distances = compare_frames(now, columns_frame(rows, loaded.kinds), loaded.kinds, bounds)
-    return [replace(each, compared_with=name) for each in judge_columns(distances, 0, bounds, weights)]
+    kinds = base.loaded.kinds
+    rows, _ = with_features(model, base.loaded, earlier, then.rows, **source)
+    found = judge_columns(compare_frames(now, columns_frame(rows, kinds), kinds, bounds), 0, bounds, base.weights)
+    return [replace(each, compared_with=name) for each in found]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from slipstream.intervals import iso
+from slipstream.intervals import Interval, iso
 from slipstream.monitoring.inputs import performance_window
 from slipstream.monitoring.rows import Measurement, measurements
 from slipstream.monitoring.window import TIME, first_watched, read_predictions
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from slipstream.definitions import Definitions, Model
-    from slipstream.intervals import Interval
     from slipstream.lake import Lake, Run
     from slipstream.monitoring.window import Predictions
     from slipstream.settings import Settings
@@ -73,8 +72,9 @@ def report_performance(
     scored, versions = _of_newest(seen), dict(seen.read)
     labelled, metrics, path = scored.slice(0, 0), _pending(model, 0, 0, seen), None
     if scored.num_rows:
+        counted = Interval(max(window.start, since), window.end)
         labelled, read = label_predictions(
-            model, scored, window, as_of=interval.end, definitions=definitions, lake=lake, settings=settings
+            model, scored, counted, as_of=interval.end, definitions=definitions, lake=lake, settings=settings
         )
         versions = {**read, **versions}
         metrics, path = _judge(model, interval, labelled, seen, settings=settings)
@@ -103,6 +103,7 @@ def _judge(
     model: Model, interval: Interval, labelled: pa.Table, seen: Predictions, *, settings: Settings
 ) -> tuple[tuple[Measurement, ...], str | None]:
     """Return what the labels say and where the page lies, or that the window is pending."""
+    from slipstream.monitoring.baseline import open_baseline
     from slipstream.monitoring.reports import keep_report
     from slipstream.monitoring.snapshots import performance_page
     from slipstream.promotion import Registry
@@ -112,8 +113,9 @@ def _judge(
     labels = round(seen.counts[str(seen.version)] * rows / predictions)
     if labels < bounds.min_rows or rows < bounds.min_label_share * predictions:
         return _pending(model, rows, predictions, seen), None
-    reference = Registry.from_settings(settings).reference(model.name, str(seen.version))
-    metrics = (_label_share(model, rows, predictions), *_measure(model, labelled, reference, predictions))
+    base = open_baseline(model, str(seen.version), Registry.from_settings(settings))
+    reference, noise = base.reference, base.noise.loss
+    metrics = (_label_share(model, rows, predictions), *_measure(model, labelled, reference, predictions, noise))
     page = performance_page(model.task, labelled, reference, bounds)
     return metrics, keep_report(model, interval, "performance", page, settings=settings)
 
@@ -140,14 +142,16 @@ def _label_share(model: Model, rows: int, predictions: int) -> Measurement:
     return Measurement("performance", "labels", "label_share", value, limit, False, predictions, 0, note)
 
 
-def _measure(model: Model, labelled: pa.Table, reference: pa.Table, predictions: int) -> tuple[Measurement, ...]:
+def _measure(
+    model: Model, labelled: pa.Table, reference: pa.Table, predictions: int, noise: float
+) -> tuple[Measurement, ...]:
     now, then = _summary(model, labelled), _summary(model, reference)
     rows, missing = labelled.num_rows, f"{predictions - labelled.num_rows} of {predictions} without a label"
     counts, found = {"rows": rows, "reference_rows": reference.num_rows}, []
     for name in sorted(now):
         note = f"{then[name]:.4f} in the reference; {missing}"
         if name == JUDGED[model.task]:
-            found.append(judge_loss(model, now[name], then[name], note=note, **counts))
+            found.append(judge_loss(model, now[name], then[name], noise=noise, note=note, **counts))
         else:
             value = now[name] if math.isfinite(now[name]) else None
             found.append(Measurement("performance", name, "mean", value, None, False, note=note, **counts))
@@ -155,10 +159,10 @@ def _measure(model: Model, labelled: pa.Table, reference: pa.Table, predictions:
 
 
 def judge_loss(
-    model: Model, value: float, reference: float, *, rows: int, reference_rows: int, note: str = ""
+    model: Model, value: float, reference: float, *, noise: float, rows: int, reference_rows: int, note: str = ""
 ) -> Measurement:
-    """Return a window's loss beside what it may be: ``performance_margin`` above the reference's."""
-    limit = reference * (1 + model.monitoring.performance_margin)
+    """Return a window's loss beside what it may be: ``performance_margin`` above the reference's, or its noise."""
+    limit = max(reference * (1 + model.monitoring.performance_margin), noise)
     shown = value if math.isfinite(value) else None
     return Measurement(
         "performance", JUDGED[model.task], "mean", shown, limit, value > limit, rows, reference_rows, note
@@ -172,10 +176,10 @@ def _target_drift(model: Model, labelled: pa.Table, reference: pa.Table) -> list
     from slipstream.monitoring.columns import columns_frame, compare_frames, judge_columns
 
     kinds = {"label": NUMBER}
-    sides = [columns_frame(rows, kinds) for rows in (labelled, reference)]
+    now, then = (columns_frame(rows, kinds) for rows in (labelled, reference))
     bounds = model.monitoring.model_copy(update={"number_method": "wasserstein"})
-    found = judge_columns(compare_frames(*sides, kinds, bounds), 0, bounds, {})
-    means = [float(side["label"].mean()) for side in sides]
+    found = judge_columns(compare_frames(now, then, kinds, bounds), 0, bounds, {})
+    means = [float(side["label"].mean()) for side in (now, then)]
     note = f"mean {means[0]:.4f}, {means[1]:.4f} in the reference"
     return [replace(each, note="; ".join(filter(None, [note, each.note]))) for each in found]
 

@@ -43,9 +43,11 @@ class Days:
         """Return ``length`` days of the reference for consecutive days: each of the same day of the week.
 
         Blocks of ``block`` consecutive days keep what lasts for longer than a day, such as weather. Where the reference
-        lacks a day of the week, any day stands in for it.
+        has less than two of each day of the week, any day stands for any, or no two weeks would differ.
         """
         weekdays = (self.there + self.weekday) % WEEK
+        if np.bincount(weekdays, minlength=WEEK).min() < 2:
+            weekdays = np.full(len(self.there), -1)
         known = set(self.there.tolist())
         found: list[int] = []
         while len(found) < length:
@@ -60,7 +62,7 @@ class Days:
 
         ``per_day`` rows are drawn on an average day, with replacement, more where a day of the reference has more.
         """
-        drawn = np.zeros((len(days), len(self.day_of)), dtype=np.float32)
+        drawn = np.zeros((len(days), len(self.day_of)), dtype=np.float64)
         usual = len(self.day_of) / len(self.there)
         for day in np.unique(days):
             rows = np.flatnonzero(self.day_of == day)

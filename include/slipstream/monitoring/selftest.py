@@ -9,34 +9,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slipstream.errors import FatalError
-from slipstream.intervals import Schedule
-from slipstream.metrics import row_losses
-from slipstream.monitoring.columns import SCORE, columns_frame, compare_columns, judge_columns
-from slipstream.monitoring.performance import JUDGED, judge_loss
-from slipstream.monitoring.resampling import WEEK, Days, windows_of
-from slipstream.monitoring.shifts import Rows, Shift, shifts
+from slipstream.monitoring.baseline import open_baseline
+from slipstream.monitoring.columns import compare_columns, judge_columns
+from slipstream.monitoring.performance import judge_loss
+from slipstream.monitoring.resampling import WEEK, windows_of
+from slipstream.monitoring.shifts import Shift, shifts
 from slipstream.monitoring.state import Verdicts, persists
 from slipstream.monitoring.verdicts import KINDS, verdicts_of
-from slipstream.promotion.frames import NUMBER
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
     from slipstream.definitions import Model
+    from slipstream.monitoring.baseline import Baseline
     from slipstream.monitoring.distances import Floats
-    from slipstream.promotion import LoadedModel, Registry
+    from slipstream.promotion import Registry
 
-DAY, YEAR = timedelta(days=1), 365
+YEAR = 365
 CHUNK = 256  # windows at a time: 4,000 rows of them are 8 MB
-LOSS = {"log_loss": "log_loss", "mae": "absolute_error"}
 
 Progress = Callable[[int, int], None]
 
@@ -86,72 +80,6 @@ class SelfTest:
         return {**asdict(self), "shifts": [asdict(each) for each in self.shifts]}
 
 
-@dataclass(frozen=True)
-class Rig:
-    """A version's reference, ready to draw windows from."""
-
-    model: Model
-    loaded: LoadedModel
-    reference: pa.Table
-    weights: Mapping[str, float]
-    rate: float  # predictions a day
-
-    @cached_property
-    def usual(self) -> Rows:
-        frame = columns_frame(self.reference, self.kinds)
-        label = self.reference["label"].to_numpy().astype(np.float64)
-        return Rows(frame, label, np.ones(len(label)))
-
-    @cached_property
-    def days(self) -> Days:
-        return Days.of(self.reference["prediction_time"].to_pylist())
-
-    @property
-    def kinds(self) -> dict[str, str]:
-        return {**self.loaded.kinds, SCORE: NUMBER}
-
-    @property
-    def length(self) -> int:
-        """Days of a window."""
-        return max(1, round(self.model.monitoring.window / DAY))
-
-    @property
-    def step(self) -> int:
-        """Days from one window to the next; a schedule of several windows a day counts as one."""
-        first = Schedule(self.model.monitoring.schedule).interval_at(self.model.start)
-        return max(1, round(first.length / DAY))
-
-    @property
-    def lag(self) -> int:
-        """Days until labels are mature."""
-        return -(-self.model.label.maturity // DAY)
-
-    @property
-    def per_day(self) -> float:
-        return min(float(self.model.monitoring.sample), self.rate * self.length) / self.length
-
-    @cached_property
-    def reference_loss(self) -> float:
-        return float(self.loss(self.usual).mean())
-
-    def loss(self, rows: Rows) -> Floats:
-        return row_losses(LOSS[JUDGED[self.model.task]], rows.label, rows.frame[SCORE].to_numpy())
-
-
-def open_rig(model: Model, version: str, registry: Registry) -> Rig:
-    """Return what the self-test of a version needs; FatalError where its reference is empty."""
-    from slipstream.monitoring.importance import importance_of
-
-    details, reference = registry.details(model.name, version), registry.reference(model.name, version)
-    if not reference.num_rows:
-        message = f"{model.name} version {version} has no reference rows to draw windows from. Train a version anew."
-        raise FatalError(message)
-    days = max((details.train_end - details.train_start) / DAY, 1)
-    rows = registry.dataset_rows(details.run_id) or reference.num_rows
-    weights = importance_of(registry, model.name, version).shares
-    return Rig(model, registry.load(model.name, version), reference, weights, rows / days)
-
-
 def selftest(
     model: Model,
     version: str,
@@ -168,21 +96,21 @@ def selftest(
 
     The same seed gives the same numbers. ``block`` days of the reference stay together.
     """
-    rig, dice = open_rig(model, version, registry), np.random.default_rng(seed)
-    injected = list(shifts(rig.usual, rig.loaded, rig.weights, seed))
+    base, dice = open_baseline(model, version, registry), np.random.default_rng(seed)
+    injected = list(shifts(base.usual, base.loaded, base.weights, seed))
     progress(0, 1 + len(injected))
-    opened = _false_alarms(rig, round(years * YEAR), block, dice)
+    opened = _false_alarms(base, round(years * YEAR), block, dice)
     caught = []
     for number, shift in enumerate(injected, start=1):
         progress(number, 1 + len(injected))
-        caught.append(_catch(rig, shift, trials, patience, block, dice))
+        caught.append(_catch(base, shift, trials, patience, block, dice))
     progress(1 + len(injected), 1 + len(injected))
     return SelfTest(
         model=model.name,
         version=version,
-        rows=rig.reference.num_rows,
-        days=len(rig.days.there),
-        per_window=round(rig.per_day * rig.length),
+        rows=base.reference.num_rows,
+        days=len(base.days.there),
+        per_window=round(base.per_day * base.length),
         years=years,
         trials=trials,
         patience=patience,
@@ -193,11 +121,12 @@ def selftest(
     )
 
 
-def _false_alarms(rig: Rig, days: int, block: int, dice: np.random.Generator) -> dict[str, int]:
+def _false_alarms(base: Baseline, days: int, block: int, dice: np.random.Generator) -> dict[str, int]:
     """Return how many alarms are opened, by kind; ``any`` counts the times that there was none before."""
-    warm = rig.length + rig.lag
-    drawn = rig.days.counts(rig.days.draw(warm + days, dice, block=block), rig.usual.weight, rig.per_day, dice)
-    alarms = _alarms(rig, list(_verdicts(rig, drawn, rig.usual.frame, rig.loss(rig.usual))))
+    drawn = base.days.draw(base.length + base.lag + days, dice, block=block)
+    counts = base.days.counts(drawn, base.usual.weight, base.per_day, dice)
+    windows = _windows(base, counts)
+    alarms = _alarms(base, list(_verdicts(base, *windows, base.usual.frame, base.loss(base.usual))))
     opened = dict.fromkeys((*KINDS, "any"), 0)
     for before, now in zip([set(), *alarms], alarms, strict=False):
         for kind in now - before:
@@ -206,17 +135,19 @@ def _false_alarms(rig: Rig, days: int, block: int, dice: np.random.Generator) ->
     return opened
 
 
-def _catch(rig: Rig, shift: Shift, trials: int, patience: int, block: int, dice: np.random.Generator) -> Caught:
+def _catch(base: Baseline, shift: Shift, trials: int, patience: int, block: int, dice: np.random.Generator) -> Caught:
+    """Return what became of a shift in ``trials`` stretches of days that it begins in the middle of."""
     import pandas as pd
 
-    frame = pd.concat([rig.usual.frame, shift.rows.frame], ignore_index=True)
-    losses = np.concatenate([rig.loss(rig.usual), rig.loss(shift.rows)])
-    before = rig.length + rig.lag + (rig.model.monitoring.persistence.windows - 1) * rig.step
-    waits, kinds = [], Counter[str]()
-    for _ in range(trials):
-        wait, found = _trial(rig, shift, frame, losses, before, patience, block, dice)
-        waits.append(wait)
-        kinds.update(sorted(found)[:1])
+    frame = pd.concat([base.usual.frame, shift.rows.frame], ignore_index=True)
+    losses = np.concatenate([base.loss(base.usual), base.loss(shift.rows)])
+    drawn = [_windows(base, _stretch(base, shift, patience, block, dice)) for _ in range(trials)]
+    every, matured = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
+    verdicts = list(_verdicts(base, every, matured, frame, losses))
+    each = len(verdicts) // trials
+    found = [_first_alarm(base, verdicts[start : start + each], patience) for start in range(0, each * trials, each)]
+    waits = [wait for wait, _ in found]
+    kinds = Counter(kind for _, new in found for kind in sorted(new)[:1])
     median = float(np.median(waits))
     return Caught(
         shift=shift.name,
@@ -227,24 +158,20 @@ def _catch(rig: Rig, shift: Shift, trials: int, patience: int, block: int, dice:
     )
 
 
-def _trial(
-    rig: Rig,
-    shift: Shift,
-    frame: pd.DataFrame,
-    losses: Floats,
-    before: int,
-    patience: int,
-    block: int,
-    dice: np.random.Generator,
-) -> tuple[float, set[str]]:
+def _stretch(base: Baseline, shift: Shift, patience: int, block: int, dice: np.random.Generator) -> Floats:
+    """Return counts of usual rows, then of shifted ones, on days in a row: ``(days, usual rows + shifted rows)``."""
+    before = base.length + base.lag + (base.model.monitoring.persistence.windows - 1) * base.step
+    length = before + patience * base.step
+    begin = int(dice.integers(WEEK))  # a shift may begin on any day of the week
+    days = base.days.draw(length + WEEK, dice, block=block)[begin : begin + length]
+    usual = base.days.counts(days[:before], base.usual.weight, base.per_day, dice)
+    shifted = base.days.counts(days[before:], shift.rows.weight, base.per_day, dice)
+    return np.block([[usual, np.zeros_like(usual)], [np.zeros_like(shifted), shifted]])
+
+
+def _first_alarm(base: Baseline, verdicts: Sequence[Verdicts], patience: int) -> tuple[float, set[str]]:
     """Return how many windows a shift went on until an alarm was new, and which; infinity and none where it was not."""
-    after = patience * rig.step
-    days = rig.days.draw(before + after + WEEK, dice, block=block)
-    days = days[(begin := int(dice.integers(WEEK))) : begin + before + after]  # it may begin on any day of the week
-    usual = rig.days.counts(days[:before], rig.usual.weight, rig.per_day, dice)
-    shifted = rig.days.counts(days[before:], shift.rows.weight, rig.per_day, dice)
-    drawn = np.block([[usual, np.zeros_like(usual)], [np.zeros_like(shifted), shifted]])
-    alarms = _alarms(rig, list(_verdicts(rig, drawn, frame, losses)))
+    alarms = _alarms(base, verdicts)
     first = len(alarms) - patience
     open_before = alarms[first - 1] if first > 0 else set()
     for number, now in enumerate(alarms[first:], start=1):
@@ -253,30 +180,34 @@ def _trial(
     return float("inf"), set()
 
 
-def _verdicts(rig: Rig, drawn: Floats, pool: pd.DataFrame, losses: Floats) -> Iterator[Verdicts]:
-    """Yield the verdicts on each window of ``drawn``, counts ``(days, rows)`` over the rows of ``pool``."""
-    model, bounds, skip = rig.model, rig.model.monitoring, rig.lag
-    then = (np.arange(len(pool)) < rig.reference.num_rows).astype(np.float64)
-    every, matured = (windows_of(part, rig.length, rig.step) for part in (drawn[skip:], drawn[: len(drawn) - skip]))
+def _windows(base: Baseline, drawn: Floats) -> tuple[Floats, Floats]:
+    """Return the windows of ``drawn``, counts by day, and beside each the one whose labels are mature at its end."""
+    days, skip = len(drawn), base.lag
+    every, matured = (windows_of(part, base.length, base.step) for part in (drawn[skip:], drawn[: days - skip]))
+    return every, matured
+
+
+def _verdicts(base: Baseline, every: Floats, matured: Floats, pool: pd.DataFrame, losses: Floats) -> Iterator[Verdicts]:
+    """Yield the verdicts on each window, whose rows are counts ``(windows, rows)`` over those of ``pool``."""
+    model, bounds = base.model, base.model.monitoring
+    then = (np.arange(len(pool)) < base.reference.num_rows).astype(np.float64)
     for start in range(0, len(every), CHUNK):
-        now = every[start : start + CHUNK]
-        found = compare_columns(pool, now, then, rig.kinds, bounds)
-        known = matured[start : start + CHUNK]
+        now, known = (part[start : start + CHUNK] for part in (every, matured))
+        found = compare_columns(pool, now, then, base.kinds, bounds)
         loss = known @ losses / np.maximum(known.sum(axis=1), 1)
         for window, value in enumerate(loss):
-            rows = round(float(now[window].sum()))
-            metrics = judge_columns(found, window, bounds, rig.weights) if rows >= bounds.min_rows else []
-            labels = round(float(known[window].sum()))
-            if labels >= bounds.min_rows:
-                about = {"rows": labels, "reference_rows": rig.reference.num_rows}
-                metrics.append(judge_loss(model, float(value), rig.reference_loss, **about))
+            rows, labels = (round(float(part[window].sum())) for part in (now, known))
+            metrics = judge_columns(found, window, bounds, base.weights, base.noise) if base.enough(rows) else []
+            if base.enough(labels):
+                about = {"rows": labels, "reference_rows": base.reference.num_rows}
+                metrics.append(judge_loss(model, float(value), base.reference_loss, noise=base.noise.loss, **about))
             verdicts = verdicts_of(model, metrics)
             yield {each.metric: None if each.value is None else each.alarm for each in verdicts}
 
 
-def _alarms(rig: Rig, verdicts: Sequence[Verdicts]) -> list[set[str]]:
+def _alarms(base: Baseline, verdicts: Sequence[Verdicts]) -> list[set[str]]:
     """Return the alarms that are open after each window."""
-    persistence = rig.model.monitoring.persistence
+    persistence = base.model.monitoring.persistence
     found = []
     for number in range(1, len(verdicts) + 1):
         recent = verdicts[max(0, number - persistence.windows) : number]

@@ -63,7 +63,7 @@ def persists(beyond: Sequence[bool | None], persistence: Persistence) -> bool:
 
 
 def alarm_state(model: Model, *, lake: Lake, at: datetime | None = None) -> AlarmState | None:
-    """Return the state at the end of the window that ends at ``at`` (UTC), or of the newest one; None if it is not there.
+    """Return the state at the end of the window that ends at ``at`` (UTC), or of the newest one; None if it is absent.
 
     Reads the rows of ``persistence.windows`` intervals, and no others.
     """
