@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from slipstream.settings import Settings
 
 BUILTIN = ("never", "monthly", "weekly", "alarms")
-FORMAT = 3  # of what is kept; another one starts anew
+FORMAT = 4  # of what is kept; another one starts anew
 
 
 class Show(Protocol):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from slipstream.backtest.versions import Version
     from slipstream.definitions import Model
     from slipstream.monitoring import Measurement
+    from slipstream.monitoring.columns import Noise
 
 TIME = "prediction_time"
 Verdicts = Mapping[str, bool | None]
@@ -118,19 +119,30 @@ def _drift(model: Model, window: Interval, service: Service, rows: Rows, store: 
     kinds = {**version.kinds, SCORE: NUMBER} if len(served) == 1 else dict(version.kinds)
     then = _sampled(version.reference, model)
     sides = [columns_frame(each, kinds) for each in (current, then)]
-    return judge_columns(compare_frames(*sides, kinds, bounds), 0, bounds, _importance(model, version, store))
+    return judge_columns(compare_frames(*sides, kinds, bounds), 0, bounds, *_usual(model, version, store))
 
 
-def _importance(model: Model, version: Version, store: Store) -> Mapping[str, float]:
-    """Return each feature's share of the version's attributions; all the same where it gives none."""
+def _usual(model: Model, version: Version, store: Store) -> tuple[Mapping[str, float], Noise]:
+    """Return what drift of each feature weighs, and what is noise in the version's reference sample."""
+    from slipstream.monitoring.baseline import Baseline
+    from slipstream.monitoring.columns import Noise
     from slipstream.monitoring.importance import weigh
 
-    parts = {"version": version.key}
-    return store.remember("importance", parts, lambda: weigh(version.load(model), version.reference).shares)
+    bounds = model.monitoring.model_dump(mode="json", exclude={"persistence"})
+
+    def make() -> Mapping[str, Any]:
+        days = max((version.train_end - version.train_start) / timedelta(days=1), 1)
+        loaded = version.load(model)
+        # The registry is asked for attributions alone, and those are computed here.
+        base = Baseline(model, cast("Any", None), loaded, version.reference, version.rows / days)
+        return {"weights": weigh(loaded, version.reference).shares, "noise": asdict(base.noise)}
+
+    found = store.remember("usual", {"version": version.key, "monitoring": bounds}, make)
+    return found["weights"], Noise(**found["noise"])
 
 
 def _performance(
-    model: Model, window: Interval, interval: Interval, service: Service, rows: Rows
+    model: Model, window: Interval, interval: Interval, service: Service, rows: Rows, store: Store
 ) -> Sequence[Measurement]:
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -153,7 +165,8 @@ def _performance(
     labels = round(all_mine.num_rows * labelled.num_rows / predictions) if predictions else 0
     if labels < bounds.min_rows or labelled.num_rows < bounds.min_label_share * predictions:
         return []
-    return _measure(model, labelled, version.reference, predictions)
+    _, noise = _usual(model, version, store)
+    return _measure(model, labelled, version.reference, predictions, noise.loss)
 
 
 def _with_score(rows: pa.Table, score: NDArray[np.float64]) -> pa.Table:
