@@ -187,6 +187,12 @@ class Retraining(Strict):
     reasons: tuple[Literal["drift", "performance", "schedule", "new_labels", "manual"], ...] = ("drift", "performance")
     cooldown: Duration = timedelta(days=7)
     min_new_labels: int = Field(default=1000, ge=0)
+    min_new_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="A training waits until the version in service is older than this share of the time its rows span.",
+    )
 
 
 class Card(Strict):

@@ -75,7 +75,8 @@ def decide(
     beyond = tuple(verdict.metric for verdict in verdicts if verdict.alarm)
     registry = Registry.from_settings(settings)
     newest = _newest_training(registry, model, interval.end)
-    alone, reason = judge(model, interval, beyond, newest)
+    serving, _ = registry.times(model.name).get(str(drift.model_version), (None, None))
+    alone, reason = judge(model, interval, beyond, newest, serving)
     decision = Measurement("decision", "retrain", "policy", float(alone), None, bool(beyond), drift.rows, 0, reason)
     rows = _as_rows(interval, drift, performance, (*verdicts, decision))
     provenance = Provenance(run=run, inputs={**performance.versions, **drift.versions}, definition=model.digest)
@@ -84,7 +85,7 @@ def decide(
         link_report(registry, model, drift.model_version, interval, drift.report, settings)
     state = alarm_state(model, lake=lake, at=interval.end)
     alarms = state.alarms if state is not None else ()
-    retrain, reason = judge(model, interval, alarms, newest)
+    retrain, reason = judge(model, interval, alarms, newest, serving)
     if state is not None and beyond and not alarms:
         counts = ", ".join(f"{kind} in {state.beyond[kind]} of {state.windows} windows" for kind in beyond)
         reason = f"Beyond bounds: {counts}; an alarm takes {model.monitoring.persistence.alarms}."
@@ -104,8 +105,17 @@ def decide(
     )
 
 
-def judge(model: Model, interval: Interval, alarms: Sequence[str], newest: datetime | None) -> tuple[bool, str]:
-    """Return whether to retrain, and the reason; ``newest`` is the time that the newest version stands at (UTC)."""
+def judge(
+    model: Model,
+    interval: Interval,
+    alarms: Sequence[str],
+    newest: datetime | None,
+    serving: datetime | None = None,
+) -> tuple[bool, str]:
+    """Return whether to retrain, and the reason.
+
+    ``newest`` and ``serving`` are the times (UTC) that the newest version, and the one in service, stand at.
+    """
     policy = model.retraining
     reasons = {"drift": "drift", "prediction_drift": "drift", "performance": "performance"}
     wanted = sorted({reasons[alarm] for alarm in alarms if alarm in reasons and reasons[alarm] in policy.reasons})
@@ -113,12 +123,27 @@ def judge(model: Model, interval: Interval, alarms: Sequence[str], newest: datet
         return False, "Nothing is beyond its bounds."
     if not wanted:
         return False, f"Beyond bounds: {', '.join(alarms)}; the policy does not retrain for it."
-    if newest is not None and interval.end - newest < policy.cooldown:
-        return (
-            False,
-            f"Beyond bounds: {', '.join(alarms)}; but the newest version is of {iso(newest)}, within cooldown.",
-        )
+    free = free_from(model, newest, serving)
+    if free is not None and interval.end < free:
+        why = f"but the newest training is of {iso(newest)}, " if newest is not None else "but "
+        return False, f"Beyond bounds: {', '.join(alarms)}; {why}and the next may start at {iso(free)}."
     return True, f"Beyond bounds: {', '.join(alarms)}; retrain for {', '.join(wanted)}."
+
+
+def free_from(model: Model, newest: datetime | None, serving: datetime | None) -> datetime | None:
+    """Return when the next training may start (UTC); None where there was none yet.
+
+    It is a cool-down after the ``newest`` training, and not before new rows are ``min_new_share`` of those of the
+    version in service, which stands at ``serving``: so a challenger that was rejected does not silence its alarm.
+    """
+    from slipstream.training.dataset import training_span
+
+    policy, found = model.retraining, []
+    if newest is not None:
+        found.append(newest + policy.cooldown)
+    if serving is not None and policy.min_new_share:
+        found.append(serving + policy.min_new_share * training_span(model, serving).length)
+    return max(found, default=None)
 
 
 def monitor(
