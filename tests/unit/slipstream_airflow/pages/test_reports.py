@@ -9,7 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from slipstream.settings import get_settings
-from slipstream_airflow.pages.reports import make_app, read_report
+from slipstream_airflow.pages.app import make_app
+from slipstream_airflow.pages.reports import read_report
 
 
 @pytest.fixture(autouse=True)
