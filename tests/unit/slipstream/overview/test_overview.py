@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from slipstream.definitions import ValueCheck
 from slipstream.intervals import Interval, utc
 from slipstream.overview import model_details, overview, read_aliases
 from slipstream.overview.cache import Kept
@@ -166,7 +167,7 @@ def test_what_predictions_were_worth_is_told_of_a_gate_that_asks(shop: Any, hist
     worth = {"name": "value", "outcome": "passed", "sentence": "It is.", "numbers": numbers}
     history.decided(model, "promoted", "1", checks=[worth])
     assert details(shop, model).worth == ()
-    asks = model.model_copy(update={"gate": (*model.gate, type("Value", (), {"check": "value"})())})
+    asks = model.model_copy(update={"gate": (*model.gate, ValueCheck(check="value", true_positive=1))})
     found = details(shop, asks).worth
     assert [(each.version, each.challenger, each.champion, each.unit) for each in found] == [("1", 12.5, 10.0, "EUR")]
 
