@@ -38,7 +38,7 @@ def _show(model: str, page: Shown, which: str) -> HTMLResponse:
     if of_window:
         path = f"{model}/{which}/{page}.html"
         address = f"{root()}/reports/{path}" if read_report(path) is not None else None
-        about = f"Interval from {which[:13]}:{which[13:15]} UTC"
+        about = f"Interval from {which[:10]} {which[11:13]}:{which[13:15]} UTC"
     else:
         address, about = f"{root()}/models/{model}/versions/{which}/{page}", f"Version {which}"
     return render(
