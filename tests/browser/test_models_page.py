@@ -1,4 +1,4 @@
-"""The Models page in a real Chromium, in a real Airflow: what a person does with it, and pictures of it for the docs."""
+"""The Models page in a real Chromium, in a real Airflow: what a person does with it, and pictures for the docs."""
 
 from __future__ import annotations
 

@@ -15,13 +15,14 @@ _ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _HEIGHT = 240.0
 _ROW, _NAMES, _LONGEST = 18.0, 210.0, 32
-_MOST_TICKS = 6
+_MOST_TICKS, _HALF_DATE = 5, 34.0
 
 
 def metric_lines(points: Sequence[Point], within: Interval, *, metric: str, unit: str) -> str:
     """Return one metric by the end of its window, a band for each champion, its bound dashed, alarms as squares."""
     bounds = [each.threshold for each in points if each.threshold is not None]
-    plane = _plane(within, span([*(each.value for each in points), *bounds]))
+    low, high = span([*(each.value for each in points), *bounds])
+    plane = _plane(within, (low, high + (high - low) * 0.15))  # room for the names of the bands
     shapes = _bands(plane, points, within)
     if bounds:
         steps = [(_days(each.at), each.threshold) for each in points if each.threshold is not None]
@@ -151,9 +152,9 @@ def _dates(plane: Plane) -> list[str]:
     found = []
     for number in range(int(low), int(high) + 1, step):
         at = _ZERO + number * _DAY
+        x = min(plane.x(number), plane.width - _HALF_DATE)
         found.append(
-            f'<text x="{plane.x(number):.1f}" y="{plane.floor + 16:.1f}" text-anchor="middle" fill="{INK}">'
-            f"{at:%Y-%m-%d}</text>"
+            f'<text x="{x:.1f}" y="{plane.floor + 16:.1f}" text-anchor="middle" fill="{INK}">{at:%Y-%m-%d}</text>'
         )
     return found
 

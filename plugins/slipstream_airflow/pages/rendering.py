@@ -6,7 +6,7 @@ import base64
 import functools
 import hashlib
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from slipstream.definitions.base import spell_duration
+from slipstream.intervals import Interval
 from slipstream_airflow.pages.mounting import prefix
 
 _FOLDER = Path(__file__).with_name("templates")
@@ -48,6 +49,7 @@ def headers() -> dict[str, str]:
         "default-src": "'none'",
         "style-src": _hash("page.css"),
         "script-src": _hash("page.js"),
+        "img-src": "data:",  # an icon that is none, so that a browser asks for none
         "connect-src": "'self'",
         "frame-src": "'self'",
         "frame-ancestors": "'self'",
@@ -75,6 +77,7 @@ def environment() -> Environment:
     found.filters |= {
         "moment": moment,
         "day": day,
+        "interval": interval,
         "part": part,
         "share": share,
         "duration": spell_duration,
@@ -98,6 +101,14 @@ def moment(at: datetime | None) -> str:
 def day(at: date | None) -> str:
     """Spell the day of a time."""
     return f"{at:%Y-%m-%d}" if at else "-"
+
+
+def interval(found: Interval) -> str:
+    """Spell an interval: whole days as days, the last one included, anything else to the minute."""
+    if any(at.time() != datetime.min.time() for at in (found.start, found.end)):
+        return f"{moment(found.start)} to {moment(found.end)}"
+    last = found.end - timedelta(days=1)
+    return day(found.start) if last == found.start else f"{day(found.start)} to {day(last)}"
 
 
 def part(value: object) -> str:
