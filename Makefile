@@ -35,13 +35,14 @@ unexport VIRTUAL_ENV
 
 BIN := .venv/bin
 
-.PHONY: help install demo up down test check bench docs lock
+.PHONY: help install demo up down test test-browser check bench docs lock
 
 help: ## list the targets
 	@echo "make demo     run the whole life of a model on real flights, in a real Airflow"
 	@echo "make up       start PostgreSQL, MLflow and Airflow on this machine"
 	@echo "make down     stop them; nothing is left running"
 	@echo "make test     run all tests and print the coverage"
+	@echo "make test-browser   meet the Models page in a real Chromium, which has to be installed"
 	@echo "make check    lint, types, import rules, spelling, definitions"
 	@echo "make bench    measure, side by side with the plain tools"
 	@echo "make docs     build the documentation into site/"
@@ -54,7 +55,10 @@ demo up down: install
 	@$(BIN)/slipstream $@
 
 test: install
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term --ignore=tests/browser $(ARGS)
+
+test-browser: install
+	@$(BIN)/python -m pytest -v tests/browser $(ARGS)
 
 check: install
 	@status=0; \
