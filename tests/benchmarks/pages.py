@@ -216,7 +216,7 @@ def measure(root: Path) -> dict[str, Any]:
     from slipstream_airflow.pages.asking import asking
     from slipstream_airflow.pages.models import Here
 
-    asking._wait = 120.0
+    asking.wait = 120.0
     _ = Here().aliases  # opens the SQLite store, which an MLflow server has done already
     found: dict[str, Any] = {"models": MODELS, "days": DAYS, "limit_seconds": LIMIT}
     for name, ask in asked.items():

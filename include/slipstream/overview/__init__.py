@@ -7,7 +7,7 @@ was read of a table is kept until the table changes.
 from slipstream.overview.cache import Kept
 from slipstream.overview.challengers import Aliases, read_aliases
 from slipstream.overview.decisions import Decision, Reign, decisions, reigns
-from slipstream.overview.details import ModelDetails, model_details
+from slipstream.overview.details import ModelDetails, lineage, model_details
 from slipstream.overview.models import Challenger, OverviewRow, overview
 from slipstream.overview.sources import SourceCounts, sources_feeding, views_feeding
 from slipstream.overview.verdicts import LastVerdict, Worth, last_verdict
@@ -30,6 +30,7 @@ __all__ = [
     "Window",
     "Worth",
     "decisions",
+    "lineage",
     "last_verdict",
     "model_details",
     "overview",

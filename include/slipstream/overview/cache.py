@@ -49,5 +49,5 @@ class Kept:
 
 SMALL = Kept(4096)
 """A few numbers of a table."""
-LARGE = Kept(64)
-"""Many rows of a table."""
+LARGE = Kept(256)
+"""What may take a megabyte: many rows of a table, a document."""

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 
 from slipstream.errors import SlipstreamError
 from slipstream.intervals import Interval
+from slipstream.overview.cache import LARGE
 from slipstream.overview.decisions import Decision, Reign, decisions, reigns
 from slipstream.overview.models import UNDECIDED, OverviewRow, row_of
 from slipstream.overview.sources import SourceCounts, predictions_a_day, sources_of
 from slipstream.overview.verdicts import LastVerdict, Worth, last_verdict, worth_over_time
 from slipstream.overview.watched import Watched, newest_watched, watched
+from slipstream.promotion.history import TABLE
 
 if TYPE_CHECKING:
     from slipstream.definitions import Definitions, Model
     from slipstream.lake import Lake
     from slipstream.overview.challengers import Aliases
-    from slipstream.promotion import Registry, VersionDetails
+    from slipstream.promotion import Lineage, Registry, VersionDetails
+    from slipstream.settings import Settings
 
 _DAY = timedelta(days=1)
 
@@ -84,6 +87,14 @@ def model_details(
         sources=sources_of(model, span, definitions=definitions, lake=lake),
         made_of=_made_of(model, row.champion, registry),
     )
+
+
+def lineage(model: str, version: str, *, lake: Lake, settings: Settings) -> Lineage:
+    """Return ``trace``; it is kept until the ledger changes, for a version's lineage never does but in its aliases."""
+    from slipstream.promotion import trace
+
+    what = ("lineage", model, version)
+    return LARGE.of(lake, TABLE, what, lambda _: trace(model, version, lake=lake, settings=settings))
 
 
 def _span(model: Model, row: OverviewRow, now: datetime, days: int, lake: Lake) -> Interval:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from slipstream.intervals import Interval
-from slipstream.overview.cache import SMALL
+from slipstream.overview.cache import LARGE
 
 if TYPE_CHECKING:
     from slipstream.definitions import Definitions, Model
@@ -88,7 +88,7 @@ def _counts(name: str, span: Interval, lake: Lake) -> SourceCounts:
 
 
 def _rows(table: str, lake: Lake) -> Mapping[Interval, int]:
-    return SMALL.of(lake, table, "counts", lambda opened: opened.counts())
+    return LARGE.of(lake, table, "counts", lambda opened: opened.counts())
 
 
 def _within(counts: Mapping[Interval, int], span: Interval) -> Iterator[tuple[Interval, int]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import SlipstreamError
 from slipstream.intervals import utc
-from slipstream.overview.cache import SMALL
+from slipstream.overview.cache import LARGE
 from slipstream.promotion.history import TABLE
 from slipstream.promotion.recording import DOCUMENT
 
@@ -74,7 +74,7 @@ def worth_over_time(model: Model, *, lake: Lake) -> Sequence[Worth]:
     """Return what the gate's check ``value`` found at each verdict, oldest first; none where the gate has no such."""
     if not any(each.check == "value" for each in model.gate):
         return ()
-    return SMALL.of(lake, TABLE, ("worth", model.name), lambda table: _worth(table, model.name))
+    return LARGE.of(lake, TABLE, ("worth", model.name), lambda table: _worth(table, model.name))
 
 
 def last_verdict(
@@ -93,7 +93,7 @@ def last_verdict(
     if undecided and utc(undecided["decided_at"]) > last.at:
         return LastVerdict.of(undecided, None)
     what = ("verdict", last.model, last.seq)
-    document = SMALL.of(lake, TABLE, what, lambda table: _document(table, last))
+    document = LARGE.of(lake, TABLE, what, lambda table: _document(table, last))
     return LastVerdict.of(document, last) if document else None
 
 

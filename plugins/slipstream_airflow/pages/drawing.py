@@ -47,15 +47,17 @@ def drawings(details: ModelDetails) -> Drawings:
 
     found, span = details.watched, details.span
     between = f"{span.start:%Y-%m-%d} to {span.end:%Y-%m-%d} UTC"
+    # The metric that has a bound, so that it may alarm, comes first.
+    names = sorted(
+        found.metrics, key=lambda name: (all(point.threshold is None for point in found.metrics[name]), name)
+    )
     metrics = [
         Drawn(
             f"{name.replace('_', ' ')} in {UNITS.get(name, 'its own unit')}, by the end of its window, {between}",
-            picture(metric_lines(points, span, metric=name, unit=UNITS.get(name, name))),
+            picture(metric_lines(found.metrics[name], span, metric=name, unit=UNITS.get(name, name))),
         )
-        for name, points in found.metrics.items()
-        if points
+        for name in names
     ]
-    metrics.sort(key=lambda each: (not _bounded(details, each.title), each.title))
     heat = None
     if found.heat.windows:
         title = (
@@ -68,12 +70,6 @@ def drawings(details: ModelDetails) -> Drawings:
     if details.predictions:
         predictions = Drawn(f"Predictions a day, {between}", picture(daily_bars(details.predictions, span)))
     return Drawings(metrics, heat, predictions)
-
-
-def _bounded(details: ModelDetails, title: str) -> bool:
-    """Say whether a metric has a bound, so that it is the one that alarms; it is shown first."""
-    name = title.partition(" in ")[0].replace(" ", "_")
-    return any(point.threshold is not None for point in details.watched.metrics.get(name, ()))
 
 
 def _report(details: ModelDetails, window: Window) -> str:

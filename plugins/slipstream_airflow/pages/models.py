@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +32,6 @@ SPANS = (30, 90, 365)
 Days = Annotated[int, Query(ge=1, le=1100)]
 
 
-@dataclass
 class Here:
     """What a page reads from, each opened when first asked for."""
 
@@ -162,13 +160,13 @@ def _model(name: str, days: int) -> HTMLResponse:
 
 def _lineage(name: str, version: str) -> HTMLResponse:
     from slipstream.errors import NotFoundError, RetriableError, SettingsError
-    from slipstream.promotion import trace
+    from slipstream.overview import lineage
 
     here = Here()
     settings = here.settings
     try:
         settings = settings.model_copy(update={"mlflow_tracking_uri": here.mlflow.tracking_uri})
-        found = trace(name, version, lake=here.lake, settings=settings)
+        found = lineage(name, version, lake=here.lake, settings=settings)
     except NotFoundError as error:
         raise HTTPException(404, str(error)) from error
     except (RetriableError, SettingsError) as error:

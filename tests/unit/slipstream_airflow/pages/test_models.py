@@ -60,7 +60,7 @@ def site(shop: Any, airflow_tables: None, monkeypatch: pytest.MonkeyPatch) -> It
     for name in ("mlflow_tracking_uri", "home", "project", "lake", "reports"):
         monkeypatch.setenv(f"SLIPSTREAM_{name.upper()}", str(getattr(shop.settings, name)))
     get_settings.cache_clear()
-    monkeypatch.setattr(asking.asking, "_wait", 60.0)  # the first question opens a store
+    monkeypatch.setattr(asking.asking, "wait", 60.0)  # the first question opens a store
     app = make_app()
     app.dependency_overrides[get_user] = lambda: object()
     browser = TestClient(app)
