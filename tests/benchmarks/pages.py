@@ -174,6 +174,7 @@ def pages(settings: Any, definitions: Any) -> dict[str, Callable[[], Any]]:
     from airflow.utils.db import initdb
     from fastapi.testclient import TestClient
 
+    from slipstream_airflow.pages import access
     from slipstream_airflow.pages.app import make_app
 
     class Everybody:
@@ -184,7 +185,7 @@ def pages(settings: Any, definitions: Any) -> dict[str, Callable[[], Any]]:
             return dag_ids
 
     initdb()
-    security.get_auth_manager = Everybody
+    security.get_auth_manager = access.get_auth_manager = Everybody
     app = make_app()
     app.dependency_overrides[security.get_user] = object
     browser = TestClient(app)

@@ -82,7 +82,7 @@ def _counts(name: str, span: Interval, lake: Lake) -> SourceCounts:
         name=name,
         accepted=sum(rows for _, rows in _within(accepted, span)),
         quarantined=sum(rows for _, rows in _within(quarantined, span)),
-        latest=next(reversed(accepted), None),
+        latest=max(accepted, default=None),
         last_quarantined=max(bad, default=None),
     )
 

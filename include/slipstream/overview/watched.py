@@ -18,7 +18,7 @@ REFERENCE = "reference"
 NO_FEATURE = frozenset({"window", "reference_days", "weights"})
 NO_METRIC = frozenset({"window", "labels"})
 _COLUMNS = ("event_time", "window_start", "window_end", "model_version", "kind", "metric", "method", "value")
-_COLUMNS += ("threshold", "alarm", "note")
+_JUDGED = ("threshold", "alarm", "note")
 _SHOWN = ("drift", "prediction_drift", "performance")
 
 
@@ -122,7 +122,7 @@ def _read(table: Table, span: Interval) -> Watched:
     if not table.exists():
         return Watched({}, HeatMap())
     there = set(table.schema().names)  # rows of before a column was added
-    columns = [name for name in (*_COLUMNS, "compared_with") if name in there]
+    columns = [name for name in (*_COLUMNS, *_JUDGED, "compared_with") if name in there]
     found = table.read(span.start, span.end, columns=columns, where=pc.field("kind").isin(list(_SHOWN))).to_pylist()
     rows = [row for row in found if row.get("compared_with") in (None, REFERENCE)]
     rows.sort(key=lambda row: (row["event_time"], row["metric"]))

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from airflow.api_fastapi.core_api import security
+from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from airflow.models.dag import DagModel
 from fastapi import HTTPException, Request
 from fastapi.params import Path
 
@@ -37,10 +38,10 @@ def visible_models(names: Iterable[str], user: Any) -> set[str]:
     """Return those of ``names`` whose deciding DAG ``user`` may see; one question a team, not one a model."""
     dags = {dag_of(name): name for name in names}
     teams: dict[str | None, set[str]] = {}
-    of_dag = security.DagModel.get_dag_id_to_team_name_mapping(list(dags))
+    of_dag = DagModel.get_dag_id_to_team_name_mapping(list(dags))
     for dag_id in dags:
         teams.setdefault(of_dag.get(dag_id), set()).add(dag_id)
-    manager, found = security.get_auth_manager(), set()
+    manager, found = get_auth_manager(), set()
     for team, dag_ids in teams.items():
         found |= manager.filter_authorized_dag_ids(dag_ids=dag_ids, user=user, method="GET", team_name=team)
     return {dags[dag_id] for dag_id in found}

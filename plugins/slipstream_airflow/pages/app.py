@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI
 
@@ -16,7 +19,7 @@ def make_app() -> FastAPI:
     app = FastAPI(title="Slipstream", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
     # The overview asks for each model's DAG by itself, and leaves out what its reader may not see.
     app.add_api_route("/models", models.overview_page, methods=["GET"], name="overview")
-    of_model = {
+    of_model: dict[str, Callable[..., Any]] = {
         "/models/{model}": models.model_page,
         "/models/{model}/lineage/{version}": models.lineage_page,
         "/models/{model}/restore/{version}": models.restore_page,

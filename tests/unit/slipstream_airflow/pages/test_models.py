@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from slipstream.overview.cache import SMALL
 from slipstream.settings import get_settings
-from slipstream_airflow.pages import asking, models
+from slipstream_airflow.pages import access, asking, models
 from slipstream_airflow.pages.app import make_app
 from slipstream_airflow.pages.mounting import external_views, prefix
 
@@ -66,7 +66,8 @@ def site(shop: Any, airflow_tables: None, monkeypatch: pytest.MonkeyPatch) -> It
     browser = TestClient(app)
 
     def get(path: str, allowed: set[str] | None = None) -> Any:
-        monkeypatch.setattr(security, "get_auth_manager", lambda: Auth(allowed))
+        for module in (security, access):
+            monkeypatch.setattr(module, "get_auth_manager", lambda: Auth(allowed))
         return browser.get(path)
 
     yield type("Site", (), {"model": model, "get": staticmethod(get), "here": f"/models/{model.name}"})
