@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -50,9 +51,9 @@ class Cell:
     @property
     def strength(self) -> float:
         """The value in thresholds: 1 is on the bound."""
-        if self.value is None or not self.threshold:
+        if self.value is None or math.isnan(self.value) or not self.threshold:
             return 0.0
-        return self.value / self.threshold
+        return max(self.value / self.threshold, 0.0)
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _read(table: Table, span: Interval) -> Watched:
 def _metrics(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Point]]:
     found: dict[str, list[Point]] = {}
     for row in rows:
-        if row["value"] is not None and row["metric"] not in NO_METRIC:
+        if row["value"] is not None and math.isfinite(row["value"]) and row["metric"] not in NO_METRIC:
             point = Point(utc(row["window_end"]), row["value"], row["threshold"], row["alarm"], row["model_version"])
             found.setdefault(row["metric"], []).append(point)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from typing import Any
 
@@ -215,6 +216,18 @@ def test_pictures_escape_what_they_are_given_and_name_unit_and_window(shop: Any,
     assert "nats" in lines
     assert "2013-01-01 to 2013-04-11 UTC" in lines
     assert "predictions a day" in bars
+
+
+def test_values_that_are_no_numbers_do_not_break_a_picture(shop: Any, history: Any) -> None:
+    model, span = shop.model(), Interval(day(0), day(30))
+    for number, value in enumerate((float("nan"), float("inf"), -1.0, 0.3)):
+        history.watched(model, number, drift={"order_facts__size": value}, loss=value)
+    found = watched(model, span, lake=shop.lake)
+    assert [point.value for point in found.metrics["log_loss"]] == [-1.0, 0.3]
+    assert [cell.strength for cell in found.heat.cells.values()] == [0.0, float("inf"), 0.0, pytest.approx(1.5)]
+    drawn = heat_map(found.heat, address=lambda _: "/", title="odd")
+    drawn += metric_lines(found.metrics["log_loss"], span, metric="loss", unit="nats")
+    assert not re.search(r'="[^"]*(nan|inf)[^"]*"', drawn)
 
 
 def test_an_empty_map_is_still_a_picture() -> None:
