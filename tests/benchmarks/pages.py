@@ -130,7 +130,7 @@ def _history(settings: Any, model: Any) -> None:
         interval = Interval(FIRST + timedelta(days=day), FIRST + timedelta(days=day + 1))
         predictions = pa.table({"order_id": pa.array(range(60), pa.int64()), "score": pa.array([0.5] * 60)})
         watched = pa.Table.from_pylist(list(_measured(interval, day)), schema=schema())
-        bad = pa.table({"reason": ["not a number"] * (day % 3)})
+        bad = pa.table({"reason": pa.array(["not a number"] * (day % 3), pa.string())})
         written = {model.table: predictions, model.monitoring_table: watched}
         written |= {"raw/orders": predictions, "quarantine/orders": bad}
         for name, rows in written.items():
