@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -100,27 +101,46 @@ class Schedule:
     cron: str
 
     def __post_init__(self) -> None:
-        if not croniter.is_valid(self.cron) or len(self.cron.split()) != 5:
+        if not _is_cron(self.cron):
             message = f"Wanted a cron expression of five fields such as '0 0 * * *', found {self.cron!r}."
             raise DefinitionError(message)
 
     def next(self, moment: datetime) -> datetime:
         """Return the first tick after ``moment``."""
-        return utc(croniter(self.cron, utc(moment)).get_next(datetime))
+        return _tick_after(self.cron, utc(moment))
 
     def floor(self, moment: datetime) -> datetime:
         """Return the last tick at or before ``moment``."""
-        return utc(croniter(self.cron, utc(moment) + timedelta(microseconds=1)).get_prev(datetime))
+        return _tick_until(self.cron, utc(moment))
 
     def interval_at(self, moment: datetime) -> Interval:
         """Return the interval that holds ``moment``."""
-        start = self.floor(moment)
-        return Interval(start, self.next(start))
+        return _interval_from(self.cron, self.floor(moment))
 
     def intervals(self, start: datetime, end: datetime) -> Iterator[Interval]:
         """Yield, in order, every interval that lies wholly or partly in ``[start, end)``."""
         current, end = self.interval_at(start), utc(end)
-        ticks = croniter(self.cron, current.end)
         while current.start < end:
             yield current
-            current = Interval(current.end, utc(ticks.get_next(datetime)))
+            current = _interval_from(self.cron, current.end)
+
+
+# Reading an expression takes a millisecond and looking for a tick a fifth of one; a lake's are the same few for ever.
+@functools.lru_cache(maxsize=1_024)
+def _is_cron(cron: str) -> bool:
+    return len(cron.split()) == 5 and bool(croniter.is_valid(cron))
+
+
+@functools.lru_cache(maxsize=65_536)
+def _tick_after(cron: str, moment: datetime) -> datetime:
+    return utc(croniter(cron, moment).get_next(datetime))
+
+
+@functools.lru_cache(maxsize=65_536)
+def _tick_until(cron: str, moment: datetime) -> datetime:
+    return utc(croniter(cron, moment + timedelta(microseconds=1)).get_prev(datetime))
+
+
+@functools.lru_cache(maxsize=65_536)
+def _interval_from(cron: str, tick: datetime) -> Interval:
+    return Interval(tick, _tick_after(cron, tick))

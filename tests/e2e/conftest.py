@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -138,24 +138,38 @@ class Killer(threading.Thread):
 
 
 @pytest.fixture(scope="session")
+def kill_a_task(stack: RunningStack) -> Callable[[], AbstractContextManager[Callable[[], bool]]]:
+    """Kill one task process with SIGKILL while the block runs: ``with kill_a_task() as killed: ...``."""
+
+    @contextmanager
+    def killing() -> Iterator[Callable[[], bool]]:
+        scheduler = next(each.pid for each in services.state(stack.settings).services if each.name == "scheduler")
+        assert scheduler
+        killer = Killer(scheduler)
+        killer.start()
+        try:
+            yield lambda: bool(killer.killed)
+        finally:
+            killer.over = True
+        assert killer.killed, "no task process was found to kill, so the test shows less than it says"
+
+    return killing
+
+
+@pytest.fixture(scope="session")
 def definitions(stack: Any) -> Definitions:
     return load_definitions(stack.settings.definitions)
 
 
 @pytest.fixture(scope="session")
-def replay(stack: Any, definitions: Definitions) -> Iterator[Demo]:
+def replay(stack: Any, definitions: Definitions, kill_a_task: Any) -> Iterator[Demo]:
     """The plan, replayed through the scheduler while one task process is killed."""
     publish(PLAN.first_day, PLAN.last_day, settings=stack.settings)
     passwords = stack.settings.home / "airflow" / "simple_auth_manager_passwords.json.generated"
-    scheduler = next(each.pid for each in services.state(stack.settings).services if each.name == "scheduler")
-    assert scheduler
-    killer = Killer(scheduler)
     with AirflowApi(stack.airflow_url, user="admin", passwords=passwords) as api:
-        killer.start()
         demo = Demo(stack.settings, definitions, Lake.from_settings(stack.settings), api, Silent(), PLAN)
-        demo.run()
-        killer.over = True
-        assert killer.killed, "no task process was found to kill, so the test shows less than it says"
+        with kill_a_task():
+            demo.run()
         yield demo
 
 

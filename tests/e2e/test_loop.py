@@ -18,6 +18,8 @@ from slipstream.ingestion import ingest
 from slipstream.lake import Lake, Run
 from slipstream.promotion.recorded import last_verdict
 
+pytestmark = pytest.mark.timeout(1200)  # whoever comes first waits for the replay
+
 
 def test_every_run_ends_well_though_a_task_was_killed(replay: Demo) -> None:
     runs = replay.api.runs([f"{name}.ingestion" for name in replay.definitions.sources])

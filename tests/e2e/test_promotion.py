@@ -20,7 +20,7 @@ from slipstream.definitions import load_definitions
 from slipstream.demo.steps import APPROVAL, Demo
 from slipstream.lake import Run
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)  # whoever comes first waits for the replay
 DAG, MODEL, FIRST, SECOND = "air_time.promotion", "air_time", "1", "2"
 GATE = "gate: [{check: metric_gain, metric: squared_error, mode: non_inferiority, margin: 1.0e+9, resamples: 200}]\n"
 LIMIT = 180.0

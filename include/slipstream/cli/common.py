@@ -135,10 +135,10 @@ def _cell(value: Any) -> str:
         return f"{value:.4f}"
     if isinstance(value, datetime) and value.tzinfo is not None:
         return iso(value)
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _short(str(value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else short_interval(str(value))
 
 
-def _short(text: str) -> str:
+def short_interval(text: str) -> str:
     """Return an interval of whole UTC days as ``--interval`` takes it: 2013-01-31, or 2013-02-04/2013-02-11."""
     found = _DAYS.fullmatch(text)
     if found is None:

@@ -64,6 +64,7 @@ def _key(words: list[str], columns: tuple[str, ...]) -> dict[str, str]:
 
 def _print(found: Explanation) -> None:
     from slipstream.attribution import UNITS
+    from slipstream.scoring.waterfall import spell_stored
 
     named = ", ".join(f"{name}={value}" for name, value in found.key.items())
     lines = [
@@ -75,9 +76,7 @@ def _print(found: Explanation) -> None:
         lines.append(f"It is the newest of {found.predictions} predictions of this key; --at asks for another.")
     for line in lines:
         console.print(line, markup=False, highlight=False)
-    parts = [
-        (each.feature, "missing" if each.value is None else each.value, each.contribution) for each in found.reasons
-    ]
+    parts = [(each.feature, spell_stored(each.value), each.contribution) for each in found.reasons]
     parts.append(("all other features", "", found.others))
     rows = [{"feature": feature, "value": value, **_change(found, change)} for feature, value, change in parts]
     print_table("Reasons, the largest first", rows, empty="")

@@ -26,7 +26,13 @@ app = typer.Typer(
 COMMANDS = {
     "Services": (("up", "services"), ("down", "services"), ("status", "status")),
     "Definitions": (("check", "definitions"), ("new", "definitions")),
-    "Data": (("example", "example"), ("quarantine", "quarantine"), ("lake", "lake")),
+    "Data": (
+        ("example", "example"),
+        ("quarantine", "quarantine"),
+        ("lake", "lake"),
+        ("stale", "freshness"),
+        ("gaps", "freshness"),
+    ),
     "Models": (
         ("run", "run"),
         ("verdict", "verdict"),
@@ -35,6 +41,7 @@ COMMANDS = {
         ("rollback", "rollback"),
         ("lineage", "lineage"),
         ("replay", "replay"),
+        ("monitor", "monitor"),
         ("explain", "explain"),
         ("gate", "gate"),
         ("demo", "demo"),

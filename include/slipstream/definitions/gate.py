@@ -137,7 +137,9 @@ class ValueCheck(Strict):
     @model_validator(mode="after")
     def _a_decision_makes_a_difference(self) -> ValueCheck:
         if self.function is not None:
-            given = self.model_fields_set & {"threshold", *OUTCOMES}
+            # By value, for a recorded definition names every field.
+            fields = type(self).model_fields
+            given = [name for name in ("threshold", *OUTCOMES) if getattr(self, name) != fields[name].default]
             message = "The function says what a prediction is worth; remove {}."
             raise_faults(Fault((name,), message.format(name)) for name in sorted(given))
         elif self.true_positive == self.false_negative and self.false_positive == self.true_negative:
@@ -185,7 +187,7 @@ class BudgetCheck(Strict):
         default=None, gt=0, description="Of memory, to load it and to score 1,000 rows; none: no limit."
     )
     max_megabytes: float | None = Field(default=None, gt=0, description="Of the model's file; none: no limit.")
-    repeats: int = Field(default=7, ge=1, le=100, description="The median of so many runs counts.")
+    repeats: int = Field(default=7, ge=1, le=100, description="The fastest of so many runs counts.")
 
 
 class OwnCheck(Strict):

@@ -6,7 +6,9 @@ its last finished issue, and running a day again next year still reads that one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -129,21 +131,21 @@ def require(lake: Lake, needed: Iterable[Needed], *, who: str, versions: Mapping
         by_table.setdefault(table, []).append(interval)
     lines = [
         f"  {table}: {len(intervals)} interval(s) from {iso(intervals[0].start)} to {iso(intervals[-1].end)}; run\n"
-        f"    {backfill_command(table, intervals)}"
+        f"    {backfill_command(table, intervals[0].start, intervals[-1].start)}"
         for table, intervals in by_table.items()
     ]
     message = f"{who} wants intervals that are not in the lake yet:\n" + "\n".join(lines)
     raise IncompleteError(message)
 
 
-def backfill_command(table: str, intervals: Sequence[Interval]) -> str:
-    """Return the line for a shell that has Airflow make ``intervals`` of ``table``; both dates are inclusive starts."""
+def backfill_command(table: str, first: datetime, last: datetime, *, reprocess: str = "failed") -> str:
+    """Return the line for a shell that has Airflow make intervals of ``table``; both times (UTC) are their starts."""
     kind, _, name = table.partition("/")
     stage = {"raw": "ingestion", "quarantine": "ingestion", "predictions": "scoring"}.get(kind, kind)
-    first, last = (iso(each.start).removesuffix("T00:00:00Z") for each in (intervals[0], intervals[-1]))
+    start, end = (iso(each).removesuffix("T00:00:00Z") for each in (first, last))
     return (
-        f"airflow backfill create --dag-id {name}.{stage} --from-date {first} --to-date {last} "
-        "--reprocess-behavior failed"
+        f"airflow backfill create --dag-id {name}.{stage} --from-date {start} --to-date {end} "
+        f"--reprocess-behavior {reprocess}"
     )
 
 
@@ -151,6 +153,19 @@ def pin(lake: Lake, needed: Iterable[Needed]) -> dict[str, int]:
     """Return the newest version of every table that exists and is to be read, to read from and to record."""
     versions = {each.table: lake.table(each.table).version() for each in needed if each.intervals}
     return {table: version for table, version in versions.items() if version is not None}
+
+
+def contents(lake: Lake, needed: Iterable[Needed], versions: Mapping[str, int]) -> str:
+    """Return the digest of what the needed intervals held at ``versions``: the same one while none of them changes."""
+    found = {
+        each.table: {
+            str(part): digest
+            for part, digest in lake.table(each.table).contents(each.intervals, version=versions[each.table]).items()
+        }
+        for each in needed
+        if each.intervals and each.table in versions
+    }
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
 def open_inputs(
@@ -227,7 +242,11 @@ def _arrow(moment: datetime) -> Any:
 
 def merge(needed: Iterable[Needed]) -> list[Needed]:
     """Return one entry a table, with its intervals in order."""
-    by_table: dict[str, set[Interval]] = {}
+    by_table: dict[str, list[Needed]] = {}
     for each in needed:
-        by_table.setdefault(each.table, set()).update(each.intervals)
-    return [Needed(table, tuple(sorted(intervals))) for table, intervals in sorted(by_table.items())]
+        by_table.setdefault(each.table, []).append(each)
+    return [found[0] if len(found) == 1 else _union(table, found) for table, found in sorted(by_table.items())]
+
+
+def _union(table: str, found: Iterable[Needed]) -> Needed:
+    return Needed(table, tuple(sorted({interval for each in found for interval in each.intervals})))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from slipstream.features.inputs import open_inputs, pin, require, view_inputs
+from slipstream.features.inputs import contents, open_inputs, pin, require, view_inputs
 from slipstream.features.rows import conform, narrow, require_columns, require_times
 
 if TYPE_CHECKING:
@@ -67,8 +67,9 @@ def materialise(
         require_columns(rows.schema, view.entity, where=where)
         schema = view.table_schema(narrow(rows.schema))
         kept = pa.RecordBatchReader.from_batches(schema, _of_interval(rows, schema, interval, where=where))
+        reads = contents(lake, needed, versions)
         commit = lake.table(view.table).write(
-            interval, kept, provenance=Provenance(run=run, inputs=versions, definition=view.digest)
+            interval, kept, provenance=Provenance(run=run, inputs=versions, definition=view.digest, reads=reads)
         )
     return Materialised(
         view.name, str(interval), commit.rows, commit.version, commit.digest, commit.changed, dict(versions)

@@ -52,12 +52,15 @@ class Provenance:
     Attributes:
         inputs: Name of each table read, with the Delta version that was read.
         definition: Digest of the definition, empty where there is none.
+        reads: Digest of what the input intervals held, empty where nobody told; unlike a table's version it stays
+            the same while other intervals are written.
         extra: Anything else that JSON can hold.
     """
 
     run: Run
     inputs: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     definition: str = ""
+    reads: str = ""
     extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def as_dict(self) -> dict[str, Any]:
@@ -65,6 +68,7 @@ class Provenance:
             "run": self.run.as_dict(),
             "inputs": dict(sorted(self.inputs.items())),
             "definition": self.definition,
+            "reads": self.reads,
             "extra": dict(self.extra),
         }
 
@@ -76,8 +80,8 @@ class Commit:
     Attributes:
         interval: What was written; None for rows appended outside intervals.
         digest: The digest of the rows (see ``digest_rows``).
-        changed: False where the table held these very rows already, so that nothing was written; then the other
-            attributes are those of the commit that wrote them.
+        changed: False where the table held these very rows already, so that no row was written; then the other
+            attributes are those of the commit that wrote them, or that says what else they were made from since.
         superseded: Intervals of another length that this write replaced with its own.
     """
 

@@ -62,7 +62,8 @@ class Table:
     ) -> Commit:
         """Replace exactly this interval, atomically, and record it complete in the same commit, also with no rows.
 
-        Rows that the interval holds already (same digest) make no commit; ``changed`` is False then. A reader is
+        Rows that the interval holds already (same digest) make no commit; ``changed`` is False then. Were they made by
+        another definition or from other contents than recorded, a commit without files says so. A reader is
         written in bounded memory. An ``interval_start`` among the rows is ignored. New columns join the schema.
         Complete intervals of another length that overlap this one are replaced as a whole: ``superseded`` names them.
 
@@ -180,6 +181,16 @@ class Table:
         """Return the commit that wrote what ``interval`` holds; None where it was not written as exactly this one."""
         snapshot = self._maybe(version)
         return self._commit_of(snapshot, interval) if snapshot else None
+
+    def contents(self, intervals: Iterable[Interval], *, version: int | None = None) -> dict[Interval, str]:
+        """Return the digest of each live interval that shares a moment with one of ``intervals``."""
+        snapshot = self._maybe(version)
+        if snapshot is None:
+            return {}
+        parts = {part: at for each in intervals for part, at in snapshot.completeness.overlapping(each).items()}
+        infos = {at: entry.info for at, entry in self._snapshots.log.entries(sorted(set(parts.values())))}
+        commits = {part: Commit.from_log(self.name, at, infos.get(at, {})) for part, at in sorted(parts.items())}
+        return {part: commit.digest if commit else "" for part, commit in commits.items()}
 
     def verify(self, interval: Interval | None = None) -> list[Verification]:
         """Compute digests anew from the rows, in order of intervals; one interval, or every complete one.

@@ -48,6 +48,7 @@ class Staged:
     digest: Digest
     schema: pa.Schema
     provenance: Provenance
+    confirms: bool = False  # no files: the interval holds these rows already, and keeps them
 
 
 class Writer:
@@ -68,7 +69,11 @@ class Writer:
             same = self._unchanged(base, interval, staged)
             if same is not None:
                 staging.discard()
-                return same
+                if base is None or _accounts_for(same, provenance):
+                    return same
+                # The same rows of another definition, or from other inputs: whoever asks later has to know that.
+                held = pa.schema([field for field in base.row_schema if field.name in same.columns])
+                staged = Staged([], staged.digest, held, provenance, confirms=True)
             return self._commit_interval(interval, staged, base, staging)
 
     def append(self, rows: pa.Table, *, expected_version: int | None, provenance: Provenance) -> Commit:
@@ -208,7 +213,7 @@ class Writer:
             raise ServiceError(message) from failure
         if entry.info.get(RECORD, {}).get("ticket") != ticket:
             return None
-        return Commit.from_log(self._name, version, entry.info)
+        return Commit.from_log(self._name, version, entry.info, changed=not staged.confirms)
 
     def _create(self, staged: Staged, properties: CommitProperties, interval: Interval | None) -> None:
         schema = staged.schema.insert(0, pa.field(INTERVAL_COLUMN, UTC_TIME)) if interval else staged.schema
@@ -238,12 +243,12 @@ class Writer:
             )
             return
         filters = None
-        if interval is not None:
+        if interval is not None and not staged.confirms:
             replaced = snapshot.completeness.overlapping(interval)
             filters = [(INTERVAL_COLUMN, "in", _partitions(snapshot, interval, replaced))]
         snapshot.delta.create_write_transaction(
             list(staged.files),
-            mode="append" if interval is None else "overwrite",
+            mode="append" if filters is None else "overwrite",
             schema=schema,
             partition_by=[INTERVAL_COLUMN] if interval else [],
             partition_filters=filters,
@@ -261,6 +266,13 @@ class Writer:
             f"Wanted to append to {wanted} of {self._name!r}, found {is_now}: somebody else wrote meanwhile. "
             "Read it again and decide again."
         )
+
+
+def _accounts_for(commit: Commit, provenance: Provenance) -> bool:
+    """Tell whether a commit names the definition and the contents that its rows were made from just now."""
+    recorded = {name: commit.provenance.get(name, "") for name in ("definition", "reads")}
+    found = {"definition": provenance.definition, "reads": provenance.reads}
+    return found in (recorded, {"definition": "", "reads": ""})
 
 
 def _is_local_time(field: pa.Field) -> bool:

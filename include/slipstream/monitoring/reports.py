@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import tempfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slipstream.intervals import iso
 from slipstream.lake.storage import Storage
 
 if TYPE_CHECKING:
     from slipstream.definitions import Model
     from slipstream.intervals import Interval
+    from slipstream.promotion import Registry
     from slipstream.settings import Settings
+
+REPORT, UNTIL = "slipstream.report", "slipstream.report_until"
 
 
 def keep_report(model: Model, interval: Interval, name: str, snapshot: Any, *, settings: Settings) -> str:
@@ -24,13 +29,31 @@ def keep_report(model: Model, interval: Interval, name: str, snapshot: Any, *, s
         page = Path(folder) / "report.html"
         snapshot.save_html(str(page))
         if storage.is_local:
-            partial = Path(f"{target}.partial")
-            partial.write_bytes(page.read_bytes())
-            partial.replace(target)
+            # A name of its own, so that two tries of one window do not write into each other's file.
+            partial = Path(f"{target}.{uuid.uuid4().hex}.partial")
+            try:
+                partial.write_bytes(page.read_bytes())
+                partial.replace(target)
+            finally:
+                partial.unlink(missing_ok=True)
         else:
             with storage.filesystem.open_output_stream(target) as sink:
                 sink.write(page.read_bytes())
     return relative
+
+
+def link_report(
+    registry: Registry, model: Model, version: str, interval: Interval, path: str, settings: Settings
+) -> None:
+    """Name the report in the version's run, as tags, unless it names one of a later window already."""
+    from slipstream.errors import NotFoundError
+
+    try:
+        run_id = registry.details(model.name, version).run_id
+    except NotFoundError:  # registered by hand: its run, if it has one, is not ours to write to
+        return
+    if registry.run_tags(run_id).get(UNTIL, "") <= iso(interval.end):
+        registry.tag_run(run_id, {REPORT: report_uri(settings, path), UNTIL: iso(interval.end)})
 
 
 def report_uri(settings: Settings, relative: str) -> str:

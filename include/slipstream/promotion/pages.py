@@ -30,6 +30,7 @@ svg { display: block; max-width: 100%; min-width: 30rem; height: auto; font: 12p
 """
 # The page may not load or run anything, whatever a value in it says.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_FACTS = ["what", "value"]
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|#&])")
 
 
@@ -99,7 +100,7 @@ def spell(value: Any) -> str:
 
 def facts(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return names and values as rows of a table."""
-    return [{"what": name.replace("_", " "), "value": value} for name, value in values.items()]
+    return [dict(zip(_FACTS, (name.replace("_", " "), value), strict=True)) for name, value in values.items()]
 
 
 def numbers_of(title: str, numbers: Mapping[str, Any]) -> list[Section]:
@@ -127,15 +128,16 @@ def _html_section(section: Section) -> str:
     if section.rows:
         names = _columns(section.rows)
         head = "".join(f"<th>{escape(name)}</th>" for name in names)
-        body = "\n".join(f"<tr>{''.join(_cell(row.get(name)) for name in names)}</tr>" for row in section.rows)
+        mixed = names == _FACTS  # numbers among words: to the right they would stand alone
+        body = "\n".join(f"<tr>{''.join(_cell(row.get(name), mixed) for name in names)}</tr>" for row in section.rows)
         parts.append(f'<div class="wide"><table>\n<tr>{head}</tr>\n{body}\n</table></div>')
     if section.picture:
         parts.append(f'<div class="wide">{section.picture}</div>')
     return _marked("\n".join(parts), section)
 
 
-def _cell(value: Any) -> str:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+def _cell(value: Any, mixed: bool) -> str:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and not mixed
     mark = ' class="number"' if number else ""
     return f"<td{mark}>{escape(spell(value))}</td>"
 

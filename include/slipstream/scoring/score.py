@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from slipstream.intervals import Interval
     from slipstream.lake import Lake, Run
     from slipstream.promotion import LoadedModel
+    from slipstream.promotion.registry import VersionDetails
     from slipstream.scoring.explaining import Chosen
     from slipstream.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 # No setting: linear algebra on another number of rows gives other last bits, and with them another digest.
 ROWS_AT_ONCE = 65_536
@@ -27,7 +31,12 @@ ROWS_AT_ONCE = 65_536
 
 @dataclass(frozen=True)
 class Scored:
-    """Predictions of one interval, scored and not yet published."""
+    """Predictions of one interval, scored and not yet published.
+
+    Attributes:
+        reads: Digest of what the features' intervals held (see ``Provenance``).
+        in_sample: Whether the version was trained on rows of this interval, so that its scores say nothing about it.
+    """
 
     model: str
     interval: str
@@ -35,6 +44,8 @@ class Scored:
     rows: int
     model_version: str
     versions: Mapping[str, int]
+    reads: str = ""
+    in_sample: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return {**self.__dict__, "versions": dict(self.versions)}
@@ -55,6 +66,7 @@ class Published:
     version: int
     digest: str
     changed: bool
+    in_sample: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return dict(self.__dict__)
@@ -65,7 +77,8 @@ def score_population(
 ) -> Scored:
     """Score the population of ``interval`` (UTC) with the champion, a batch at a time, into staging.
 
-    The features are those that the champion was trained on, also where model.yaml names others by now.
+    The features are those that the champion was trained on, also where model.yaml names others by now. An interval
+    that the champion was trained on is scored too, with a warning: its scores are no evidence of how good it is.
 
     Raises:
         NoChampionError: No version is champion.
@@ -76,14 +89,15 @@ def score_population(
     import pyarrow as pa
 
     from slipstream.features import feature_batches, model_inputs
-    from slipstream.features.inputs import pin, require
+    from slipstream.features.inputs import contents, pin, require
     from slipstream.features.population import population_schema
     from slipstream.lake.scratch import Scratch
     from slipstream.promotion import Registry, resolve_champion
 
     registry, scratch = Registry.from_settings(settings), Scratch(settings)
     version = resolve_champion(model, lake=lake, settings=settings)
-    champion, run_id = registry.load(model.name, version), registry.details(model.name, version).run_id
+    champion, details = registry.load(model.name, version), registry.details(model.name, version)
+    in_sample = _in_sample(interval, details)
     require_explainable(model, champion)
     as_trained = with_features_of(model, champion, definitions)
     needed = model_inputs(as_trained, interval, definitions=definitions)
@@ -112,8 +126,27 @@ def score_population(
     if model.scoring.explain and model.scoring.explain.top_fraction:
         waiting = {"key": model.key, "schema": found, "scratch": scratch, "path": f"{path}.waiting"}
         chosen = highest_rows(scored, model.scoring.explain.top_fraction, **waiting)
-    rows = scratch.write(path, schema, _predictions(as_trained, champion, run_id, schema, chosen))
-    return Scored(model.name, str(interval), path, rows, champion.version, versions)
+    rows = scratch.write(path, schema, _predictions(as_trained, champion, details.run_id, schema, chosen))
+    reads = contents(lake, needed, versions)
+    return Scored(model.name, str(interval), path, rows, champion.version, versions, reads, in_sample)
+
+
+def _in_sample(interval: Interval, champion: VersionDetails) -> bool:
+    """Tell, also in the log, whether the champion was trained on rows of ``interval``."""
+    from slipstream.intervals import iso
+
+    found = interval.start < champion.train_end and champion.train_start < interval.end
+    if found:
+        logger.warning(
+            "%s version %s was trained on rows of %s (its training rows go from %s to %s): these predictions are "
+            "in-sample, and marked so; do not judge the version by them.",
+            champion.model,
+            champion.version,
+            interval,
+            iso(champion.train_start),
+            iso(champion.train_end),
+        )
+    return found
 
 
 def publish_predictions(
@@ -131,13 +164,21 @@ def publish_predictions(
     provenance = Provenance(
         run=run,
         inputs=scored.versions,
-        definition=model.digest,
-        extra={"model_version": scored.model_version},
+        definition=model.scoring_digest,
+        reads=scored.reads,
+        extra={"model_version": scored.model_version, "in_sample": scored.in_sample},
     )
     interval = Interval.parse(scored.interval)
     commit = lake.table(model.table).write(interval, scratch.batches(scored.path), provenance=provenance)
     return Published(
-        model.name, str(interval), commit.rows, scored.model_version, commit.version, commit.digest, commit.changed
+        model=model.name,
+        interval=str(interval),
+        rows=commit.rows,
+        model_version=scored.model_version,
+        version=commit.version,
+        digest=commit.digest,
+        changed=commit.changed,
+        in_sample=scored.in_sample,
     )
 
 

@@ -38,19 +38,30 @@ def draw_waterfall(found: Explanation, path: Path) -> None:
     axes.set_yticks(range(len(steps)), [_plain(name) for name, _ in steps])
     axes.set_ylim(len(steps) + 0.15, -1.15)
     reached = [*itertools.accumulate((change for _, change in steps), initial=found.baseline), found.margin]
-    room = max(max(reached) - min(reached), 1e-9) * 0.15
-    axes.set_xlim(min(reached) - room, max(reached) + room)
+    room = max(max(reached) - min(reached), 1e-9) * 0.1
+    axes.set_xlim(min(reached) - room, max(reached) + 2 * room)  # a number stands to the right of each bar
     axes.set_xlabel(found.unit)
     named = ", ".join(f"{name}={value}" for name, value in found.key.items())
-    axes.set_title(_plain(f"{found.model} version {found.version}, {named}: score {found.score:.4g}"), fontsize=10)
+    title = f"{found.model} version {found.version}, score {found.score:.4g}\n{named}"
+    figure.suptitle(_plain(title), x=0.02, horizontalalignment="left", fontsize=10)
     kind = path.suffix.lower().lstrip(".")
     nameless: dict[str, Any] = {"Date": None} if kind == "svg" else {"Software": None}
     with rc_context({"svg.hashsalt": "slipstream", "svg.fonttype": "path"}):
         figure.savefig(path, format=kind, metadata=nameless)
 
 
+def spell_stored(value: str | None) -> str:
+    """Return a stored value as a person reads it: six digits of a number, and a whole one has no point."""
+    if value is None:
+        return "missing"
+    try:
+        return f"{float(value):.6g}"
+    except ValueError:
+        return value
+
+
 def _label(feature: str, value: str | None) -> str:
-    text = f"{feature} = {'missing' if value is None else value}"
+    text = f"{feature} = {spell_stored(value)}"
     return text if len(text) <= _WORDS else f"{text[: _WORDS - 1]}…"
 
 

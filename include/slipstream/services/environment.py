@@ -127,6 +127,8 @@ def _tuning(settings: Settings) -> dict[str, str]:
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         # A worker that was killed is noticed after so many seconds without a heartbeat; the default is 300.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "90",
+        # The tasks of a scheduler that was killed are taken over by its successor within so many seconds, not 300.
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "45",
         # The default of 5 s ends a task when the machine is busy for a moment; it would be tried again, but why.
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         # 0.1 s would cost half a core at idle, the default of 1 s adds a second to each step of a chain.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import DefinitionError, NotFoundError
@@ -136,10 +137,10 @@ def selftest_gate(
     scored = score_equals(model, check, details, registry, rows, source, seed=seed, show=show)
     found = []
     for place, name in enumerate(scored.equals):
-        done, pairs = place * simulations, scored.pairs(name)
+        pairs = scored.pairs(name)
         rate, power = simulate(
             pairs, check, blocks=window, simulations=simulations, effects=effects, seed=seed,
-            advance=lambda more, done=done: show("Simulate decisions", done + more, 2 * simulations),
+            advance=partial(_advance, show, place * simulations, 2 * simulations),
         )  # fmt: skip
         spread, lag_one = (
             float(np.mean(each)) for each in zip(*((abs(p.gain), p.lag_one) for p in pairs), strict=True)
@@ -168,6 +169,10 @@ def selftest_gate(
         bound=upper_bound(check.alpha, simulations),
         equals=tuple(found),
     )
+
+
+def _advance(show: Show, before: int, total: int, done: int) -> None:
+    show("Simulate decisions", before + done, total)
 
 
 def _check(model: Model) -> MetricGainCheck:

@@ -10,6 +10,7 @@ PACKAGES = (
     "attribution",
     "definitions",
     "features",
+    "freshness",
     "ingestion",
     "lake",
     "monitoring",

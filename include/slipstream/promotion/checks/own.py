@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from slipstream.definitions.code import load_function
@@ -26,7 +25,8 @@ def own(evidence: Evidence, settings: OwnCheck) -> CheckResult:
     if fault := result_fault(found):
         message = f"{settings.function} {fault}"
         raise DefinitionError(message)
-    return replace(found, name=settings.function.partition(":")[2], numbers=json.loads(json.dumps(found.numbers)))
+    name, numbers = settings.function.partition(":")[2], json.loads(json.dumps(dict(found.numbers)))
+    return CheckResult(name, found.outcome, found.sentence, numbers)
 
 
 def result_fault(found: Any) -> str | None:

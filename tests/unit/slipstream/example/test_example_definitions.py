@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from slipstream.definitions import Definitions, load_definitions
+from slipstream.definitions import Definitions, Model, load_definitions
 from slipstream.engine import query
 from slipstream.example import flights as data
 from slipstream.settings import Settings, find_project
@@ -51,6 +52,12 @@ def tables(raw: Raw, inputs: Any, start: datetime, end: datetime) -> dict[str, p
 def run(sql: str, given: dict[str, pa.Table], start: datetime, end: datetime) -> pd.DataFrame:
     bounds = {"interval_start": start, "interval_end": end}
     return query(sql, tables=given, params=bounds, settings=Settings()).to_pandas()
+
+
+def test_a_recorded_definition_can_be_read_back(definitions: Definitions) -> None:
+    for model in definitions.models.values():
+        again = Model.from_record(json.loads(json.dumps(model.as_record())))
+        assert (again.digest, again.training_digest) == (model.digest, model.training_digest)
 
 
 def test_the_examples_definitions_have_no_problem(definitions: Definitions) -> None:

@@ -238,6 +238,7 @@ def test_commits_tell_who_wrote_what_from_what(table: Table, rows: pa.Table, pro
         },
         "inputs": {"raw/planes": 4},
         "definition": "d1",
+        "reads": "",
         "extra": {},
     }
     assert commit.as_dict()["interval"] == "2013-01-01T00:00:00Z/2013-01-02T00:00:00Z"

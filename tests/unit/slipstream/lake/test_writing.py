@@ -12,7 +12,7 @@ import pytest
 
 from slipstream.errors import SchemaError, WriteConflictError
 from slipstream.intervals import Interval
-from slipstream.lake import Lake, Provenance, Table, digest_rows
+from slipstream.lake import Lake, Provenance, Run, Table, digest_rows
 
 Start = Callable[[str], subprocess.Popen[str]]
 
@@ -320,3 +320,47 @@ def test_the_two_kinds_of_table_are_not_mixed_up(lake: Lake, table: Table, prove
         ledger.write(day(1), numbers(1), provenance=provenance)
     with pytest.raises(SchemaError, match=r"Use Table\.write"):
         table.append(numbers(1), expected_version=0, provenance=provenance)
+
+
+def of(definition: str, reads: str = "") -> Provenance:
+    return Provenance(run=Run.local("tester"), definition=definition, reads=reads)
+
+
+@pytest.mark.parametrize("rows", [numbers(1, 2), numbers()])
+def test_the_same_rows_of_another_definition_are_recorded_once_and_without_files(table: Table, rows: pa.Table) -> None:
+    first = table.write(day(1), rows, provenance=of("old", "a"))
+    table.write(day(2), numbers(3), provenance=of("old"))
+    files = parquet_files(table)
+
+    again = table.write(day(1), rows, provenance=of("new", "a"))
+    assert (again.changed, again.digest, again.rows) == (False, first.digest, first.rows)
+    assert again.version == 2
+    assert table.write(day(1), rows, provenance=of("new", "a")).version == 2
+    assert table.write(day(1), rows, provenance=of("new", "b")).version == 3
+    assert table.write(day(1), rows, provenance=of("")).version == 3  # nothing is known of these, so nothing is said
+
+    assert parquet_files(table) == files
+    assert table.commit_of(day(1)).provenance["reads"] == "b"
+    assert table.intervals() == [day(1), day(2)]
+    assert sorted(table.read()["n"].to_pylist()) == sorted([*rows["n"].to_pylist(), 3])
+    assert all(each.ok for each in table.verify())
+    assert table.contents([day(1)]) == {day(1): first.digest}
+
+
+def test_two_that_record_the_same_rows_anew_at_once_both_end_well(lake: Lake, table: Table) -> None:
+    table.write(day(1), numbers(1, 2), provenance=of("old"))
+    other = lake.table(table.name)
+    overlapped = meanwhile(numbers(1, 2), lambda: other.write(day(1), numbers(1, 2), provenance=of("new")))
+    assert not table.write(day(1), overlapped, provenance=of("new")).changed
+    assert table.version() == 1
+    overlapped = meanwhile(numbers(1, 2), lambda: other.write(day(2), numbers(5), provenance=of("new")))
+    assert not table.write(day(1), overlapped, provenance=of("newer")).changed
+    assert table.intervals() == [day(1), day(2)]
+    assert table.commit_of(day(1)).provenance["definition"] == "newer"
+
+
+def test_a_column_that_others_brought_meanwhile_does_not_disturb_the_record(table: Table) -> None:
+    table.write(day(1), numbers(1, 2), provenance=of("old"))
+    table.write(day(2), numbers(3).append_column("new", pa.array(["x"])), provenance=of("old"))
+    assert not table.write(day(1), numbers(1, 2), provenance=of("new")).changed
+    assert all(each.ok for each in table.verify())

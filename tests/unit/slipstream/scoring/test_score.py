@@ -44,7 +44,7 @@ def test_an_interval_is_scored_and_scoring_it_again_changes_nothing(promoted: tu
     assert all(0 < value < 1 for value in rows["score"].to_pylist())
     provenance = shop.lake.table(model.table).commit_of(TODAY).provenance
     assert provenance["inputs"].keys() == {"raw/orders", "features/order_facts"}
-    assert provenance["extra"] == {"model_version": "1"}
+    assert provenance["extra"] == {"model_version": "1", "in_sample": True}  # trained on the first thirty days
 
 
 def test_a_restored_version_scores_an_interval_as_it_did_before_byte_for_byte(promoted: tuple[Any, Model]) -> None:
@@ -143,3 +143,17 @@ def test_an_interval_without_anybody_is_complete(promoted: tuple[Any, Model], tm
     published = again(shop, nobody)
     assert published.rows == 0
     assert Lake.from_settings(shop.settings).table(model.table).complete(TODAY)
+
+
+def test_predictions_of_days_that_the_champion_was_trained_on_say_so(
+    promoted: tuple[Any, Model], caplog: pytest.LogCaptureFixture
+) -> None:
+    shop, model = promoted
+    assert again(shop, model).in_sample
+    assert "trained on rows of 2013-01-06T00:00:00Z/2013-01-07T00:00:00Z" in caplog.text
+    caplog.clear()
+    first_new = Interval(FIRST + 30 * DAY, FIRST + 31 * DAY)
+    assert not score(model, first_new, **shop.source, run=shop.run).in_sample
+    assert caplog.text == ""
+    extra = shop.lake.table(model.table).commit_of(first_new).provenance["extra"]
+    assert extra == {"model_version": "1", "in_sample": False}
