@@ -25,7 +25,7 @@ from slipstream.settings import Settings, get_settings
 PROJECT = Path(__file__).resolve().parents[2]
 CHROMIUM = "/usr/bin/chromium"
 MODEL, TRAINED = "churn", 12
-PATIENCE = 60_000  # milliseconds
+PATIENCE = 180_000  # milliseconds; the first page of a server that has just started is the slowest
 
 
 def _unit_tests() -> ModuleType:
@@ -144,15 +144,27 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture
-def sign_in(site: Site, chromium: Any) -> Iterator[Callable[[str], Any]]:
-    """Give a function that signs a user in, in a browser of its own, and returns the tab."""
+def stranger(chromium: Any) -> Iterator[Callable[[], Any]]:
+    """Give a function that opens a tab of a browser of its own, in which nobody is signed in."""
     contexts = []
 
-    def enter(user: str) -> Any:
+    def enter() -> Any:
         context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
-        page = context.new_page()
+        return context.new_page()
+
+    yield enter
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def sign_in(site: Site, stranger: Callable[[], Any]) -> Callable[[str], Any]:
+    """Give a function that signs a user in, in a browser of its own, and returns the tab."""
+
+    def enter(user: str) -> Any:
+        page = stranger()
         page.goto(f"{site.url}/")
         page.fill("input[name=username]", user)
         page.fill("input[name=password]", site.passwords[user])
@@ -160,9 +172,7 @@ def sign_in(site: Site, chromium: Any) -> Iterator[Callable[[str], Any]]:
         page.wait_for_url(lambda address: "/auth/" not in address)
         return page
 
-    yield enter
-    for context in contexts:
-        context.close()
+    return enter
 
 
 @pytest.fixture

@@ -38,13 +38,12 @@ def theme(tab: Any, name: str) -> None:
     frame(tab).locator(f"html[data-theme={name}]").wait_for()
 
 
-def test_a_stranger_is_sent_to_the_login(site: Any, chromium: Any) -> None:
-    page = chromium.new_page()
+def test_a_stranger_is_sent_to_the_login(site: Any, stranger: Any) -> None:
+    page = stranger()
     answer = page.goto(f"{site.url}/slipstream/models")
     assert answer.status == 401
     page.goto(f"{site.url}/plugin/models")
     page.wait_for_url(lambda address: "/auth/login" in address)
-    page.close()
 
 
 def test_a_person_opens_a_model_and_one_of_its_reports(site: Any, tab: Any) -> None:
@@ -135,7 +134,7 @@ def test_a_link_to_a_dag_leads_out_of_the_frame(site: Any, tab: Any) -> None:
     tab.wait_for_url(lambda address: address.endswith("/dags/churn.promotion"))
 
 
-def test_who_may_not_start_a_rollback_is_told_so(site: Any, chromium: Any, sign_in: Any) -> None:
+def test_who_may_not_start_a_rollback_is_told_so(site: Any, sign_in: Any) -> None:
     page = sign_in("viewer")
     if site.champion() != "2":
         site.promote("2")
