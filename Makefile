@@ -35,7 +35,7 @@ unexport VIRTUAL_ENV
 
 BIN := .venv/bin
 
-.PHONY: help install demo up down test test-soak check bench docs lock
+.PHONY: help install demo up down test test-soak test-browser check bench docs lock
 
 help: ## list the targets
 	@echo "make demo     run the whole life of a model on real flights, in a real Airflow"
@@ -44,6 +44,8 @@ help: ## list the targets
 	@echo "make test     run all tests but the long one, and print the coverage"
 	@echo "make test-soak"
 	@echo "              the long one: thirty days backfilled twice through a real scheduler, with tasks and it killed"
+	@echo "make test-browser"
+	@echo "              the Models page in a real Chromium, which has to be installed"
 	@echo "make check    lint, types, import rules, spelling, definitions"
 	@echo "make bench    measure, side by side with the plain tools"
 	@echo "make docs     build the documentation into site/"
@@ -56,10 +58,13 @@ demo up down: install
 	@$(BIN)/slipstream $@
 
 test: install
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term --ignore=tests/browser $(ARGS)
 
 test-soak: install
 	@$(BIN)/python -m pytest -m soak tests/e2e/soak $(ARGS)
+
+test-browser: install
+	@$(BIN)/python -m pytest -v tests/browser $(ARGS)
 
 check: install
 	@status=0; \

@@ -12,7 +12,7 @@ from slipstream_airflow.links.link import (
     ReportLink,
     VerdictReportLink,
 )
-from slipstream_airflow.pages.mounting import fastapi_app
+from slipstream_airflow.pages.mounting import external_views, fastapi_app
 from slipstream_airflow.timetables import IntervalsUntil, StartsUntil
 from slipstream_airflow.warm import warm_celery_worker
 
@@ -20,7 +20,7 @@ warm_celery_worker()
 
 
 class SlipstreamPlugin(AirflowPlugin):
-    """Links, listeners, timetables, and the pages below ``/slipstream``."""
+    """Links, listeners, timetables, and the pages below ``/slipstream``, in the navigation and on each DAG."""
 
     name = "slipstream"
     listeners = [listeners]  # noqa: RUF012 - Airflow's own form
@@ -33,3 +33,4 @@ class SlipstreamPlugin(AirflowPlugin):
     ]
     timetables = [IntervalsUntil, StartsUntil]  # noqa: RUF012
     fastapi_apps = [fastapi_app()]  # noqa: RUF012
+    external_views = external_views()

@@ -25,6 +25,7 @@ BENCHMARKS = {
     "tasks": ("tasks", "run"),
     "lake": ("lake", "run"),
     "gate": ("gate", "run"),
+    "pages": ("pages", "run"),
 }
 
 

@@ -17,8 +17,10 @@ from slipstream.definitions import Definitions, Model, load_definitions
 from slipstream.features import FeatureSet, materialise
 from slipstream.intervals import Interval, utc
 from slipstream.lake import Lake, Provenance, Run, digest_rows
+from slipstream.monitoring.rows import Measurement
+from slipstream.monitoring.rows import schema as monitoring_schema
 from slipstream.promotion.evaluation import Comparison, plan, score_both
-from slipstream.promotion.history import LedgerRow
+from slipstream.promotion.history import Entry, LedgerRow, append
 from slipstream.promotion.projection import repair
 from slipstream.promotion.promoting import settle
 from slipstream.promotion.verdict import Verdict, evaluate_gate
@@ -347,6 +349,79 @@ def tree_champion(shop_definitions: Definitions, stocked: Path, mlflow_store: st
     shop.train(model)
     assert shop.settle(model, shop.judge(model)).action == "promoted"
     return model
+
+
+@dataclass(frozen=True)
+class History:
+    """Writes what months of running would, by hand and in milliseconds: decisions, predictions, monitoring."""
+
+    lake: Lake
+
+    def decided(self, model: Model, action: str, version: str, *, by: str = "ada", **more: Any) -> LedgerRow:
+        """Write a decision about ``version`` with a small verdict."""
+        reason = more.pop("reason", "metric_gain passed: it is better.")
+        check = {"name": "metric_gain", "outcome": "passed", "sentence": reason, "numbers": more.pop("numbers", {})}
+        document = {
+            "challenger": version,
+            "champion": None,
+            "outcome": "accepted",
+            "reason": reason,
+            "decided_at": "2013-01-20T00:00:00Z",
+            "comparison": {"rows": 1200, "run_id": "r"},
+            "checks": [check, *more.pop("checks", ())],
+        }
+        written = {"verdict": document, "verdict_digest": f"digest of {version}", **more}
+        changes = action in ("promoted", "rolled_back")
+        entry = Entry(action, reason, by, "shop/run", version if changes else None, version, NOW, **written)
+        return append(model, lake=self.lake, run=Run.local(), decide=lambda _: entry)
+
+    def scored(self, model: Model, day: int, rows: int = 60) -> None:
+        """Write predictions of a day, counted from the shop's first one."""
+        interval, number = _day(day), pa.array(range(rows), pa.int64())
+        when = pa.repeat(pa.scalar(interval.start, pa.timestamp("us", tz="UTC")), rows)
+        columns = {"order_id": number, "prediction_time": when, "score": pa.array([0.5] * rows, pa.float64())}
+        self.lake.table(model.table).write(interval, pa.table(columns), provenance=Provenance(run=Run.local()))
+
+    def watched(
+        self,
+        model: Model,
+        day: int,
+        *,
+        version: str = "1",
+        drift: dict[str, float] | None = None,
+        loss: float | None = 0.6,
+        alarms: tuple[str, ...] = (),
+        note: str = "",
+    ) -> None:
+        """Write what monitoring found in the week that ends with a day; drift above 0.2 is beyond its bound."""
+        interval = _day(day)
+        found = [
+            Measurement("drift", name, "normed Wasserstein", value, 0.2, value > 0.2, 400, 400)
+            for name, value in (drift or {}).items()
+        ]
+        judged = loss is not None
+        found.append(Measurement("performance", "log_loss", "mean", loss, 0.7, judged and loss > 0.7, 300, 400))
+        found.append(Measurement("performance", "labels", "label_share", 0.98, 0.5, False, 300, 0))
+        if note:
+            found.append(Measurement("performance", "window", "count", 3.0, None, False, 3, 0, note))
+        kinds = ("data_quality", "drift", "prediction_drift", "performance")
+        found += [Measurement("verdict", kind, "share", 1.0, None, kind in alarms, 9, 9) for kind in kinds]
+        found.append(Measurement("decision", "retrain", "policy", 0.0, None, bool(alarms), 9, 0, "Nothing."))
+        start = interval.end - timedelta(days=7)
+        when = {"window_start": start, "window_end": interval.end, "event_time": interval.start}
+        more = {**when, "known_at": interval.end, "model_version": version}
+        rows = pa.Table.from_pylist([{**each.as_dict(), **more} for each in found], schema=monitoring_schema())
+        self.lake.table(model.monitoring_table).write(interval, rows, provenance=Provenance(run=Run.local()))
+
+
+def _day(number: int) -> Interval:
+    return Interval(FIRST + timedelta(days=number), FIRST + timedelta(days=number + 1))
+
+
+@pytest.fixture
+def history(shop: Shop) -> History:
+    """Give a writer of history for the test's own lake."""
+    return History(shop.lake)
 
 
 @pytest.fixture(scope="session")

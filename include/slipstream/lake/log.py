@@ -6,6 +6,7 @@ Commits never change once written and the lake's tables never expire them, so wh
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 from slipstream.lake.storage import Storage
 
 PARALLEL = 16
+_COMMIT = re.compile(r"\d{20}\.json")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,21 @@ class Log:
             except FileNotFoundError:
                 return None
         return self._entries[version]
+
+    def stamp(self, known: str | None = None) -> str | None:
+        """Return number, time and size of the newest commit; None where there is no log.
+
+        With the stamp that was ``known`` before, two files are looked at instead of the whole folder.
+        """
+        if known is not None:
+            version = int(known.partition(":")[0])
+            names = [f"{self._folder}/{each:020d}.json" for each in (version, version + 1)]
+            present, following = self._storage.filesystem.get_file_info(names)
+            if not following.is_file and _stamp(present) == known:
+                return known
+        selector = pafs.FileSelector(self._folder, allow_not_found=True)
+        found = [each for each in self._storage.filesystem.get_file_info(selector) if _COMMIT.fullmatch(each.base_name)]
+        return _stamp(max(found, key=lambda each: each.base_name)) if found else None
 
     def entries(self, versions: Iterable[int]) -> Iterator[tuple[int, Entry]]:
         """Yield the commits of ``versions`` in their order, reading several at once; missing ones are left out."""
@@ -101,6 +118,10 @@ class Log:
         names = [info.base_name for info in self._storage.filesystem.get_file_info(selector)]
         found = [int(name[:20]) for name in names if name.endswith(".checkpoint.parquet") and name[:20].isdigit()]
         return max((number for number in found if number <= version), default=-1)
+
+
+def _stamp(info: pafs.FileInfo) -> str:
+    return f"{int(info.base_name[:20])}:{info.mtime_ns}:{info.size}"
 
 
 def _parse(lines: Iterable[str]) -> Entry:

@@ -16,6 +16,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from slipstream.errors import NotFoundError, ServiceError
+from slipstream.intervals import Interval, utc
 from slipstream.lake.completeness import Completeness
 from slipstream.lake.digest import INTERVAL_COLUMN
 from slipstream.lake.log import Log
@@ -69,6 +70,13 @@ class Snapshot:
             return []
         starts: list[datetime] = pc.struct_field(self._actions.column("partition"), INTERVAL_COLUMN).to_pylist()
         return starts
+
+    def counts(self) -> dict[Interval, int]:
+        """Return the rows of each complete interval, as the log counts them: no file of rows is opened."""
+        found = dict.fromkeys((interval.start for interval in self.completeness.live), 0)
+        for start, rows in zip(self.starts, self._actions.column("num_records").to_pylist(), strict=True):
+            found[utc(start)] = found.get(utc(start), 0) + (rows or 0)
+        return {interval: found[interval.start] for interval in self.completeness.live}
 
     def dataset(self, start: datetime | None = None, end: datetime | None = None) -> pads.Dataset:
         """Return the files of intervals that start in ``[start, end)``, with what is known of their times."""

@@ -151,6 +151,18 @@ class Table:
         snapshot = self._maybe(version)
         return list(snapshot.completeness.live) if snapshot else []
 
+    def counts(self) -> dict[Interval, int]:
+        """Return how many rows each complete interval has, in their order; the log tells, so no row is read."""
+        snapshot = self._maybe(None)
+        return snapshot.counts() if snapshot else {}
+
+    def stamp(self, known: str | None = None) -> str | None:
+        """Return what changes whenever the table does, its version among it; None without a table.
+
+        It is cheap, more so with the stamp that was ``known`` before: what was read of a table can be kept by it.
+        """
+        return self._snapshots.log.stamp(known)
+
     def commits(self, *, interval: Interval | None = None, limit: int | None = None) -> list[Commit]:
         """Return writes with their provenance, newest first; with ``interval``, only those of exactly that one."""
         newest = self._snapshots.newest()

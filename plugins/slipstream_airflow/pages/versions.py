@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Annotated, Literal
+from typing import Literal
 
-from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
-from fastapi import HTTPException, Request
-from fastapi.params import Path
+from fastapi import HTTPException
 from fastapi.responses import Response
+
+from slipstream_airflow.pages.access import UNKNOWN
 
 # The pages need no script; the sandbox holds whatever somebody else may have put in their place.
 SANDBOX = {
@@ -17,23 +17,15 @@ SANDBOX = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-_NAME, _NUMBER = re.compile(r"[a-z][a-z0-9_]*"), re.compile(r"[0-9]{1,9}")
-_UNKNOWN = "There is no such model or version. `slipstream ledger MODEL` lists those that were judged."
+NUMBER = re.compile(r"[0-9]{1,9}")
 
 PageName = Literal["verdict", "card"]
 
 
-def may_see_model(model: Annotated[str, Path()], request: Request, user: GetUserDep) -> None:
-    """Let those in who may see ``<model>.promotion``; 401 without a user, 403 without the right, 404 for no name."""
-    if not _NAME.fullmatch(model):
-        raise HTTPException(404, _UNKNOWN)
-    requires_access_dag("GET", param_dag_id=f"{model}.promotion")(request, user)
-
-
 async def version_page(model: str, version: str, page: PageName) -> Response:
     """Return the report of the last verdict on a version, or the version's card."""
-    if not _NUMBER.fullmatch(version):
-        raise HTTPException(404, _UNKNOWN)
+    if not NUMBER.fullmatch(version):
+        raise HTTPException(404, UNKNOWN)
     text = await asyncio.to_thread(_read, model, version, page)
     return Response(text, media_type="text/html; charset=utf-8", headers=SANDBOX)
 

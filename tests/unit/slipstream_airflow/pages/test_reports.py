@@ -9,7 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from slipstream.settings import get_settings
-from slipstream_airflow.pages.reports import make_app, read_report
+from slipstream_airflow.pages.app import make_app
+from slipstream_airflow.pages.reports import read_report
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +32,10 @@ def test_a_stranger_reads_nothing() -> None:
 def test_a_signed_in_user_reads_a_report_that_cannot_act_for_him() -> None:
     from airflow.api_fastapi.core_api.security import get_user
 
+    from slipstream_airflow.pages.access import may_see_model
+
     app = make_app()
-    app.dependency_overrides[get_user] = lambda: object()
+    app.dependency_overrides |= {get_user: lambda: object(), may_see_model: lambda: None}
     client = TestClient(app)
     answer = client.get("/reports/m/drift.html")
     assert (answer.status_code, answer.text) == (200, "<p>drift</p>")

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from slipstream.promotion import evaluate_gate
 from slipstream.settings import get_settings
 from slipstream_airflow.pages import versions
-from slipstream_airflow.pages.reports import make_app
+from slipstream_airflow.pages.app import make_app
 
 FOLDER = "/models/m/versions/1"
 
