@@ -35,13 +35,15 @@ unexport VIRTUAL_ENV
 
 BIN := .venv/bin
 
-.PHONY: help install demo up down test check bench docs lock
+.PHONY: help install demo up down env test test-production check bench docs lock
 
 help: ## list the targets
 	@echo "make demo     run the whole life of a model on real flights, in a real Airflow"
 	@echo "make up       start PostgreSQL, MLflow and Airflow on this machine"
 	@echo "make down     stop them; nothing is left running"
+	@echo "make env      write .env for docker-compose.yml, with secrets of its own"
 	@echo "make test     run all tests and print the coverage"
+	@echo "make test-production   run the services of docker-compose.yml without containers, and take them away one by one"
 	@echo "make check    lint, types, import rules, spelling, definitions"
 	@echo "make bench    measure, side by side with the plain tools"
 	@echo "make docs     build the documentation into site/"
@@ -53,8 +55,14 @@ install:
 demo up down: install
 	@$(BIN)/slipstream $@
 
+env:
+	@python3 deploy/write_env.py
+
 test: install
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term --ignore=tests/production $(ARGS)
+
+test-production: install
+	@$(BIN)/python -m pytest -v tests/production $(ARGS)
 
 check: install
 	@status=0; \
@@ -65,6 +73,7 @@ check: install
 	run $(BIN)/lint-imports --no-cache; \
 	run $(BIN)/codespell; \
 	run $(BIN)/slipstream check; \
+	run $(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml; \
 	exit $$status
 
 bench: install

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -175,7 +175,10 @@ class Native:
         assert self._redis.stdin
         self._redis.stdin.write("\n".join(lines).encode())
         self._redis.stdin.close()
-        assert wait_until(lambda: _answers(self.ports["redis"]), PATIENCE), last_lines(self.log("redis"))
+        well = wait_until(lambda: _answers(self.ports["redis"]) or self._redis.poll() is not None, PATIENCE)
+        ended = self._redis.poll() is not None
+        assert well, "Redis did not answer."
+        assert not ended, last_lines(self.log("redis"))
 
     def stop_redis(self) -> None:
         self._redis.terminate()
@@ -248,8 +251,9 @@ class Native:
         terminate({each for each in everything if each.pid in leaders}, grace=10)
         terminate(everything | family(leaders), grace=2)
         self.s3.shut()
-        self.stop_redis()
-        self.stop_postgres()
+        for end in (self.stop_redis, self.stop_postgres):
+            with suppress(Exception):  # it may not have come so far
+                end()
 
 
 def _is_task(process: psutil.Process) -> bool:
