@@ -15,8 +15,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -226,16 +226,18 @@ class Native:
             for process in family({pid: identity(pid) or ""}):
                 process.send_signal(signal.SIGKILL)
 
-    @contextmanager
-    def gone(self, name: str) -> Iterator[None]:
-        """Have a service dead, and not started again, while the block runs."""
+    def hold(self, *names: str) -> None:
+        """Have services dead, and not started again."""
         with self._lock:
-            self.running[name].wanted = False
-            self.kill(name)
-        try:
-            yield
-        finally:
-            self.running[name].wanted = True
+            for name in names:
+                self.running[name].wanted = False
+                self.kill(name)
+
+    def release(self, *names: str) -> None:
+        """Have services that were held started again."""
+        with self._lock:
+            for name in names:
+                self.running[name].wanted = True
 
     def tasks_of(self, name: str) -> list[psutil.Process]:
         """Return the processes of a worker that run a task now."""

@@ -127,6 +127,13 @@ class Replay:
             wait(lambda body=body: bool(self.api.post("/backfills", body)), 120, f"the start of the backfill of {dag}")
         return work
 
+    def rescore(self, interval: Interval) -> Work:
+        """Score an interval by hand, once more."""
+        dag = f"{MODEL}.scoring"
+        work = Work(self, {dag: self._done(dag) + 1})
+        self.api.trigger(dag, {"interval_start": iso(interval.start)})
+        return work
+
     def train(self) -> Work:
         work = Work(self, {f"{MODEL}.training": 1, f"{MODEL}.promotion": 1})
         self.api.trigger(f"{MODEL}.training", {"as_of": iso(AS_OF), "reason": "the production suite"})

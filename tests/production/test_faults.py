@@ -78,8 +78,9 @@ def test_the_object_store_may_be_gone_for_half_a_minute(replay: Replay, native: 
 def test_mlflow_may_be_gone_for_half_a_minute(replay: Replay, native: Native, settings: Settings) -> None:
     work = replay.train()
     work.await_middle()
-    with native.gone("mlflow"):
-        time.sleep(GONE)
+    native.hold("mlflow")
+    time.sleep(GONE)
+    native.release("mlflow")
     work.await_end()
     row, wanted = (promotion.champion(MODEL, lake=lake) for lake in (replay.lake, replay.reference))
     assert row is not None

@@ -58,7 +58,7 @@ def _prepare(storage: Storage, settings: Settings) -> Prepared:
         made = not Path(storage.base).is_dir()
         storage.make_folder(storage.base)
         return Prepared(storage.root, made)
-    import boto3  # type: ignore[import-untyped]
+    import boto3
     from botocore.exceptions import ClientError
 
     bucket, _, prefix = storage.base.partition("/")
