@@ -89,6 +89,8 @@ class Native:
             return HOST
         if service in PORTS and text == str(PORTS[service]):
             return str(self.ports[service])
+        if service in PORTS:
+            text = text.replace(f"{HOST}:{PORTS[service]}/", f"{HOST}:{self.ports[service]}/")
         for host, port in PORTS.items():
             text = re.sub(rf"(?<![\w.-]){host}:{port}\b", f"{HOST}:{self.ports[host]}", text)
         return text.replace("/opt/slipstream", str(PROJECT)).replace("/var/lib/slipstream", str(self.folder(name)))
