@@ -23,7 +23,7 @@ def _secret(name: str) -> str:
     if name == "AIRFLOW_FERNET_KEY":
         return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode("ascii")
     # Hexadecimal: it stands in addresses, JSON and shell lines without any quoting.
-    return secrets.token_hex(10 if name == "S3_ACCESS_KEY" else 24)
+    return secrets.token_hex({"S3_ACCESS_KEY": 10, "AIRFLOW_JWT_SECRET": 64}.get(name, 24))
 
 
 def main(project: Path = PROJECT) -> int:

@@ -34,6 +34,9 @@ AIRFLOW = ("api-server", "dag-processor", "scheduler", "triggerer")
 WORKERS = ("worker-1", "worker-2")
 PATIENCE = 240.0
 
+# The process of a task; the one that watches over it has another name.
+TASK = re.compile(r"airflow worker -- [0-9a-f]{8}-")
+
 
 @dataclass
 class Running:
@@ -228,6 +231,23 @@ class Native:
             for process in family({pid: identity(pid) or ""}):
                 process.send_signal(signal.SIGKILL)
 
+    def kill_at_work(self) -> str:
+        """Kill the first worker that is found at work on a task, and return its name."""
+        found: list[str] = []
+
+        def killed() -> bool:
+            for name in WORKERS:
+                for task in self.tasks_of(name):
+                    with suppress(psutil.Error):
+                        task.suspend()  # it may not end well while its worker is being killed
+                        self.kill(name)
+                        found.append(name)
+                        return True
+            return False
+
+        assert wait_until(killed, PATIENCE, pause=0.02), "no task was found at work"
+        return found[0]
+
     def hold(self, *names: str) -> None:
         """Have services dead, and not started again."""
         with self._lock:
@@ -262,11 +282,7 @@ class Native:
 
 def _is_task(process: psutil.Process) -> bool:
     try:
-        return (
-            process.name() == "airflow"
-            or process.cmdline()[:1] == ["airflow"]
-            or "airflow worker -- " in " ".join(process.cmdline())
-        )
+        return TASK.match(" ".join(process.cmdline())) is not None
     except psutil.Error:
         return False
 
