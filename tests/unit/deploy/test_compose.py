@@ -216,3 +216,11 @@ def test_passwords_are_handed_over_in_a_file_of_their_owner(tmp_path: Path) -> N
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "None {'admin': 'one', 'viewer': 'two'}"
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_executor_that_is_named_can_be_imported(services: dict[str, Any]) -> None:
+    """The Celery that is installed may lack what the provider imports, and then neither scheduler nor worker starts."""
+    assert services["scheduler"]["environment"]["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
+    from airflow.providers.celery.executors.celery_executor import CeleryExecutor
+
+    assert CeleryExecutor.is_production
