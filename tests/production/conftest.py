@@ -15,7 +15,7 @@ HERE, PROJECT = Path(__file__).resolve().parent, Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(PROJECT / "deploy")]
 
 from compose import read_compose, read_env  # noqa: E402
-from native import PORTS, Native  # noqa: E402
+from native import PORTS, Native, wait  # noqa: E402
 from replay import FIRST, LAST, MODEL, Replay, undisturbed  # noqa: E402
 from write_env import filled  # noqa: E402
 
@@ -79,7 +79,7 @@ def replay(native: Native, settings: Settings) -> Iterator[Replay]:
         }
     )
     publish(FIRST, LAST, settings=alone)
-    publish(FIRST, LAST, settings=settings)
+    wait(lambda: bool(publish(FIRST, LAST, settings=settings)), 300, "the delivery of the example's files")
     reference = undisturbed(definitions, alone)
     url = f"http://127.0.0.1:{native.ports['api-server']}"
     with AirflowApi(url, user="admin", passwords=native.home / "api-server" / "passwords.json") as api:
@@ -87,8 +87,6 @@ def replay(native: Native, settings: Settings) -> Iterator[Replay]:
         stages = ("training", "promotion", "scoring", "monitoring")
         wanted = {f"{name}.ingestion" for name in definitions.sources}
         wanted |= {f"{name}.features" for name in definitions.views} | {f"{MODEL}.{stage}" for stage in stages}
-        from native import wait
-
         wait(lambda: wanted <= api.dags() or bool(api.import_errors()), 240, "Airflow's reading of the DAG files")
         assert api.import_errors() == []
         api.unpause(sorted(wanted))
