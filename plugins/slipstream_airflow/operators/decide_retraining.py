@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import SkipMixin
 
+from slipstream_airflow import metrics
 from slipstream_airflow.context import is_backfill, params_of, run_of
 from slipstream_airflow.operators.base import ModelOperator, Passed, passed
 
@@ -36,6 +37,7 @@ class DecideRetrainingOperator(ModelOperator, SkipMixin):
     def execute(self, context: Context) -> dict[str, Any]:
         from slipstream.intervals import Interval
         from slipstream.monitoring import DriftReport, PerformanceReport, decide
+        from slipstream.promotion import champion
 
         drift = DriftReport.from_dict(passed(self.drift))
         decision = decide(
@@ -49,6 +51,7 @@ class DecideRetrainingOperator(ModelOperator, SkipMixin):
         ).as_dict()
         self.log.info(decision["reason"])
         self.announce(context, decision)
+        metrics.report(metrics.of_decision(self.model, decision, champion(self.model, lake=self.lake)))
         if not decision["retrain"] or not self._may_signal(context):
             # Skipping leaves execute by an exception, so what it would return is pushed first.
             context["ti"].xcom_push(key="return_value", value=decision)
