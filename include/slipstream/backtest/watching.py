@@ -97,7 +97,7 @@ def _verdicts(model: Model, interval: Interval, service: Service, rows: Rows, st
     def make() -> Mapping[str, Any]:
         found = [
             *_drift(model, drift, service, rows, store),
-            *_performance(model, performance, interval, service, rows),
+            *_performance(model, performance, interval, service, rows, store),
         ]
         return {"metrics": [each.as_dict() for each in found]}
 
