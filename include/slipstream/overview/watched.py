@@ -94,12 +94,8 @@ class Watched:
 
 def newest_watched(model: Model, *, lake: Lake) -> datetime | None:
     """Return the end of the newest interval that was monitored; None before there is one."""
-    return SMALL.of(
-        lake,
-        model.monitoring_table,
-        "newest",
-        lambda table: max((each.end for each in table.intervals()), default=None),
-    )
+    latest = SMALL.of(lake, model.monitoring_table, "last", lambda table: table.latest())
+    return latest.end if latest else None
 
 
 def watched(model: Model, span: Interval, *, lake: Lake) -> Watched:
