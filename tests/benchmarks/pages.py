@@ -202,6 +202,7 @@ def pages(settings: Any, definitions: Any) -> dict[str, Callable[[], Any]]:
     return {
         "overview": get("/models"),
         "model, 90 days": get(f"/models/{names[1]}"),
+        "another model, 90 days": get(f"/models/{names[4]}"),
         "model, 365 days": get(f"/models/{names[2]}?days=365"),
         "model, 3 years": get(f"/models/{names[3]}?days={DAYS}"),
     }

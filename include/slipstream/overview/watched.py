@@ -116,7 +116,7 @@ def interval_of(model: Model, start: datetime) -> Interval:
 def _read(table: Table, span: Interval) -> Watched:
     import pyarrow.compute as pc
 
-    if not table.exists():
+    if table.stamp() is None:
         return Watched({}, HeatMap())
     there = set(table.schema().names)  # rows of before a column was added
     columns = [name for name in (*_COLUMNS, *_JUDGED, "compared_with") if name in there]

@@ -254,7 +254,7 @@ def test_a_silent_mlflow_costs_a_page_its_challengers_and_nothing_else(
 
     silent = threading.Event()
     monkeypatch.setattr(overview, "read_aliases", lambda _: silent.wait(60))
-    asked = asking.Asking(wait=0.05, pause=60)
+    asked = asking.Asking(wait=0.05, first_wait=0.05, pause=60)
     monkeypatch.setattr(models, "asking", asked)
     history.decided(site.model, "promoted", "1")
     try:
