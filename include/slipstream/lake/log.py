@@ -6,7 +6,6 @@ Commits never change once written and the lake's tables never expire them, so wh
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ import pyarrow.parquet as pq
 from slipstream.lake.storage import Storage
 
 PARALLEL = 16
-_COMMIT = re.compile(r"\d{20}\.json")
+PROBES = 128  # more than there are commits between two checkpoints
 
 
 @dataclass(frozen=True)
@@ -56,17 +55,26 @@ class Log:
     def stamp(self, known: str | None = None) -> str | None:
         """Return number, time and size of the newest commit; None where there is no log.
 
-        With the stamp that was ``known`` before, two files are looked at instead of the whole folder.
+        Only commits after the one ``known`` before, or after the newest checkpoint, are looked for: a folder of a
+        thousand commits takes long to list.
         """
         if known is not None:
-            version = int(known.partition(":")[0])
-            names = [f"{self._folder}/{each:020d}.json" for each in (version, version + 1)]
-            present, following = self._storage.filesystem.get_file_info(names)
-            if not following.is_file and _stamp(present) == known:
+            version = version_of(known)
+            present, following = self._infos(version, 2)
+            if _stamp(present) == known and not following.is_file:
                 return known
-        selector = pafs.FileSelector(self._folder, allow_not_found=True)
-        found = [each for each in self._storage.filesystem.get_file_info(selector) if _COMMIT.fullmatch(each.base_name)]
-        return _stamp(max(found, key=lambda each: each.base_name)) if found else None
+        newest, first = None, max(self._last_checkpoint(), 0)
+        while True:
+            found = [info for info in self._infos(first, PROBES) if info.is_file]
+            newest = max(found, key=lambda info: info.base_name, default=newest)
+            if len(found) < PROBES:
+                return _stamp(newest) if newest is not None else None
+            first += PROBES
+
+    def _infos(self, first: int, number: int) -> list[pafs.FileInfo]:
+        names = [f"{self._folder}/{version:020d}.json" for version in range(first, first + number)]
+        found: list[pafs.FileInfo] = self._storage.filesystem.get_file_info(names)
+        return found
 
     def entries(self, versions: Iterable[int]) -> Iterator[tuple[int, Entry]]:
         """Yield the commits of ``versions`` in their order, reading several at once; missing ones are left out."""
@@ -106,11 +114,16 @@ class Log:
             return -1, {}
         return newest, {txn["appId"]: txn["version"] for txn in column.drop_null().to_pylist() if txn["appId"]}
 
-    def _newest_checkpoint(self, version: int) -> int:
+    def _last_checkpoint(self) -> int:
         try:
             with self._storage.filesystem.open_input_stream(f"{self._folder}/_last_checkpoint") as stream:
-                last = int(json.loads(stream.read())["version"])
+                return int(json.loads(stream.read())["version"])
         except (OSError, ValueError, KeyError):
+            return -1
+
+    def _newest_checkpoint(self, version: int) -> int:
+        last = self._last_checkpoint()
+        if last < 0:
             return -1
         if last <= version:
             return last
@@ -118,6 +131,11 @@ class Log:
         names = [info.base_name for info in self._storage.filesystem.get_file_info(selector)]
         found = [int(name[:20]) for name in names if name.endswith(".checkpoint.parquet") and name[:20].isdigit()]
         return max((number for number in found if number <= version), default=-1)
+
+
+def version_of(stamp: str) -> int:
+    """Return the version that a stamp is of."""
+    return int(stamp.partition(":")[0])
 
 
 def _stamp(info: pafs.FileInfo) -> str:

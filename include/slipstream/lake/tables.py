@@ -14,7 +14,9 @@ from slipstream.errors import IncompleteError, SchemaError
 from slipstream.intervals import Interval, utc
 from slipstream.lake import maintenance
 from slipstream.lake.commits import Commit, Provenance, Verification
+from slipstream.lake.completeness import Completeness
 from slipstream.lake.digest import digest_rows
+from slipstream.lake.log import version_of
 from slipstream.lake.maintenance import Compaction, Vacuum
 from slipstream.lake.snapshots import Snapshot, Snapshots
 from slipstream.lake.storage import Storage
@@ -162,6 +164,14 @@ class Table:
         It is cheap, more so with the stamp that was ``known`` before: what was read of a table can be kept by it.
         """
         return self._snapshots.log.stamp(known)
+
+    def latest(self) -> Interval | None:
+        """Return the newest complete interval; the log alone tells, so this is quicker than ``intervals``."""
+        stamp = self.stamp()
+        if stamp is None:
+            return None
+        live = Completeness(self._snapshots.log.transactions(version_of(stamp))).live
+        return next(reversed(live), None)
 
     def commits(self, *, interval: Interval | None = None, limit: int | None = None) -> list[Commit]:
         """Return writes with their provenance, newest first; with ``interval``, only those of exactly that one."""

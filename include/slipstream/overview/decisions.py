@@ -62,7 +62,7 @@ def reigns(found: Sequence[Decision]) -> list[Reign]:
 
 
 def _read(table: Table) -> Mapping[str, Sequence[Decision]]:
-    if not table.exists():
+    if table.stamp() is None:
         return {}
     rows: dict[str, list[Decision]] = {}
     for row in table.read(columns=[*_COLUMNS, "verdict_digest"]).to_pylist():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from slipstream.intervals import Interval
 from slipstream.overview.cache import SMALL
 from slipstream.overview.decisions import Decision, decisions, reigns
+from slipstream.overview.watched import newest_watched
 from slipstream.promotion.registry import CHALLENGER
 
 if TYPE_CHECKING:
@@ -86,15 +87,20 @@ def row_of(
 
 def last_scored(model: Model, *, lake: Lake) -> Interval | None:
     """Return the newest interval with predictions; None before there is one."""
-    return SMALL.of(lake, model.table, "last", lambda table: next(reversed(table.intervals()), None))
+    return SMALL.of(lake, model.table, "last", lambda table: table.latest())
 
 
 def open_alarms(model: Model, *, lake: Lake) -> AlarmState | None:
     """Return the alarms that are open at the end of the newest window; None where nothing was monitored yet."""
+    what = ("alarms", model.digest)  # the definition says how many windows make an alarm
+    return SMALL.of(lake, model.monitoring_table, what, lambda _: _alarms(model, lake))
+
+
+def _alarms(model: Model, lake: Lake) -> AlarmState | None:
     from slipstream.monitoring import alarm_state
 
-    what = ("alarms", model.digest)  # the definition says how many windows make an alarm
-    return SMALL.of(lake, model.monitoring_table, what, lambda _: alarm_state(model, lake=lake))
+    end = newest_watched(model, lake=lake)
+    return None if end is None else alarm_state(model, lake=lake, at=end)
 
 
 def next_due(model: Model, scored: Interval) -> datetime:

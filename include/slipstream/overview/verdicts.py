@@ -117,7 +117,7 @@ def _logged(model: str, version: str, registry: Registry) -> Mapping[str, Any] |
 def _worth(table: Table, model: str) -> Sequence[Worth]:
     import pyarrow.compute as pc
 
-    if not table.exists():
+    if table.stamp() is None:
         return ()
     found = table.read(columns=["seq", "verdict"], where=pc.field("model") == model).sort_by("seq")
     documents = (json.loads(text) for text in found["verdict"].to_pylist() if text)

@@ -94,12 +94,8 @@ class Watched:
 
 def newest_watched(model: Model, *, lake: Lake) -> datetime | None:
     """Return the end of the newest interval that was monitored; None before there is one."""
-    return SMALL.of(
-        lake,
-        model.monitoring_table,
-        "newest",
-        lambda table: max((each.end for each in table.intervals()), default=None),
-    )
+    latest = SMALL.of(lake, model.monitoring_table, "last", lambda table: table.latest())
+    return latest.end if latest else None
 
 
 def watched(model: Model, span: Interval, *, lake: Lake) -> Watched:
@@ -120,7 +116,7 @@ def interval_of(model: Model, start: datetime) -> Interval:
 def _read(table: Table, span: Interval) -> Watched:
     import pyarrow.compute as pc
 
-    if not table.exists():
+    if table.stamp() is None:
         return Watched({}, HeatMap())
     there = set(table.schema().names)  # rows of before a column was added
     columns = [name for name in (*_COLUMNS, *_JUDGED, "compared_with") if name in there]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 WAIT = 1.5
 """Seconds that a page waits."""
+FIRST_WAIT = 10.0
+"""Seconds that the first page waits, for MLflow's client has to be imported."""
 PAUSE = 15.0
 """Seconds for which one that did not answer is not asked again."""
 AT_ONCE = 8
@@ -24,10 +26,10 @@ logger = logging.getLogger(__name__)
 class Asking:
     """Asks the registry for the aliases, each time in a thread that may outlast the page that asked."""
 
-    def __init__(self, wait: float = WAIT, pause: float = PAUSE) -> None:
-        self.wait, self._pause = wait, pause
+    def __init__(self, wait: float = WAIT, first_wait: float = FIRST_WAIT, pause: float = PAUSE) -> None:
+        self.wait, self._first_wait, self._pause = wait, first_wait, pause
         self._free = threading.Semaphore(AT_ONCE)
-        self._not_before = 0.0
+        self._not_before, self._asked = 0.0, False
 
     def aliases(self, registry: Registry) -> Aliases | None:
         """Return every model's aliases; None where MLflow does not answer in time, or with an error."""
@@ -37,11 +39,13 @@ class Asking:
         # A daemon, so that a server that never answers does not keep ours from stopping.
         thread = threading.Thread(target=self._ask, args=(registry, answers), name="slipstream-mlflow", daemon=True)
         thread.start()
-        thread.join(self.wait)
+        wait = self.wait if self._asked else max(self.wait, self._first_wait)
+        self._asked = True
+        thread.join(wait)
         if answers:
             return answers[0]
         self._not_before = time.monotonic() + self._pause
-        logger.warning("MLflow did not answer within %s s; the pages do without it for %s s.", self.wait, self._pause)
+        logger.warning("MLflow did not answer within %s s; the pages do without it for %s s.", wait, self._pause)
         return None
 
     def _ask(self, registry: Registry, answers: list[Aliases]) -> None:

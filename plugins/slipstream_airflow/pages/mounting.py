@@ -31,8 +31,10 @@ class LazyApp:
     ) -> None:
         if self._app is None:
             from slipstream_airflow.pages.app import make_app
+            from slipstream_airflow.pages.warming import keep_warm
 
             self._app = make_app()
+            keep_warm()
         await self._app(scope, receive, send)
 
 

@@ -16,6 +16,7 @@ from slipstream.settings import get_settings
 from slipstream_airflow.pages import access, asking, models
 from slipstream_airflow.pages.app import make_app
 from slipstream_airflow.pages.mounting import external_views, prefix
+from slipstream_airflow.pages.warming import refresh
 
 EVIL = "<script>alert('x')</script>"
 ROUTES = {
@@ -253,7 +254,7 @@ def test_a_silent_mlflow_costs_a_page_its_challengers_and_nothing_else(
 
     silent = threading.Event()
     monkeypatch.setattr(overview, "read_aliases", lambda _: silent.wait(60))
-    asked = asking.Asking(wait=0.05, pause=60)
+    asked = asking.Asking(wait=0.05, first_wait=0.05, pause=60)
     monkeypatch.setattr(models, "asking", asked)
     history.decided(site.model, "promoted", "1")
     try:
@@ -272,6 +273,20 @@ def test_what_was_read_of_a_table_is_not_read_again(site: Any, history: Any, mon
     monkeypatch.setattr("slipstream.lake.tables.Table.read", lambda *_, **__: pytest.fail("a table was read again"))
     assert "version 1<br>" in site.get("/models").text
     assert len(SMALL) <= SMALL.limit
+
+
+def test_what_changed_is_read_ahead_so_that_nobody_waits_for_it(
+    site: Any, history: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history.decided(site.model, "promoted", "1")
+    history.scored(site.model, 3)
+    history.watched(site.model, 3)
+    assert refresh()
+    with monkeypatch.context() as patch:
+        patch.setattr("slipstream.lake.snapshots.Snapshots.newest", lambda _: pytest.fail("a table was opened"))
+        assert "2013-01-04" in site.get("/models").text
+    monkeypatch.setattr(models.Here, "lake", property(lambda _: 1 / 0))
+    assert not refresh()
 
 
 def test_airflow_is_told_of_a_page_in_the_navigation_and_a_tab_on_dags() -> None:
