@@ -20,6 +20,7 @@ BENCHMARKS = {
     "pointintime_10m": ("pointintime", "run_limited"),
     "ingestion": ("ingestion", "run"),
     "scoring": ("scoring", "run"),
+    "monitoring": ("monitoring", "run"),
     "dags": ("dags", "run"),
     "tasks": ("tasks", "run"),
     "lake": ("lake", "run"),

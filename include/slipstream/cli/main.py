@@ -35,6 +35,7 @@ COMMANDS = {
         ("rollback", "rollback"),
         ("lineage", "lineage"),
         ("replay", "replay"),
+        ("monitor", "monitor"),
         ("explain", "explain"),
         ("gate", "gate"),
         ("demo", "demo"),

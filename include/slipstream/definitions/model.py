@@ -122,6 +122,20 @@ class Scoring(Strict):
     explain: Explain | None = Field(default=None, description="Store reasons with predictions; none: no reasons.")
 
 
+class Persistence(Strict):
+    """How many of the last windows have to be beyond their bounds before that is an alarm."""
+
+    windows: int = Field(default=3, ge=1, le=100, description="So many windows are looked at, the newest one included.")
+    alarms: int = Field(default=2, ge=1, description="So many of them beyond their bounds are an alarm.")
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Persistence:
+        if self.alarms > self.windows:
+            message = f"Wanted at most as many alarms as windows, {self.windows}; found {self.alarms}."
+            raise_faults([Fault(("alarms",), message)])
+        return self
+
+
 class Monitoring(Strict):
     """The window that is compared with the champion's reference sample, and the bounds of what is noise."""
 
@@ -130,12 +144,39 @@ class Monitoring(Strict):
     sample: int = Field(
         default=2000, ge=50, description="Rows a side that a report reads, chosen by a hash of the key."
     )
-    min_rows: int = Field(default=200, ge=2)
+    min_rows: int = Field(default=200, ge=2, description="A window of fewer rows, or labels, is not judged.")
+    also_compare: tuple[Literal["week_before", "year_before"], ...] = Field(
+        default=(),
+        description="Windows that are looked at beside the reference; a year is 52 weeks. They raise no alarm.",
+    )
+    number_method: Literal["wasserstein", "jensenshannon", "psi"] = "wasserstein"
+    category_method: Literal["jensenshannon", "psi"] = "jensenshannon"
     drift_threshold: float = Field(default=0.2, gt=0, description="Effect size above which a feature has drifted.")
-    drift_share: float = Field(default=0.3, gt=0, le=1, description="Share of drifted features that is an alarm.")
+    drift_share: float = Field(
+        default=0.1, gt=0, le=1, description="Share of the model's attributions on drifted features that is an alarm."
+    )
+    missing_threshold: float = Field(
+        default=0.03, gt=0, le=1, description="Missing values beyond those of the reference, as a share of rows."
+    )
+    noise_quantile: float = Field(
+        default=0.997,
+        ge=0,
+        lt=1,
+        description="Nothing is an alarm below this quantile of what windows of the reference's own days show.",
+    )
+    small_sample: int = Field(
+        default=500, ge=0, description="With fewer values on a side, a column's drift must also be significant."
+    )
+    false_discovery_rate: float = Field(
+        default=0.05, gt=0, lt=1, description="Of small samples, by Benjamini and Hochberg over the features."
+    )
     performance_margin: float = Field(
         default=0.1, gt=0, description="Relative loss above the reference that is an alarm."
     )
+    min_label_share: float = Field(
+        default=0.8, ge=0, le=1, description="Performance is pending while a smaller share of a window has labels."
+    )
+    persistence: Persistence = Persistence()
 
 
 class Retraining(Strict):

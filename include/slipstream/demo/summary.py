@@ -99,21 +99,30 @@ def _answer(approval: Mapping[str, Any] | None) -> str:
 
 
 def _drift(model: Any, lake: Lake) -> dict[str, Any]:
+    from slipstream.monitoring import alarm_states
+
+    states = alarm_states(model, lake=lake)
+    opened = {kind: each.at for each in reversed(states) for kind in each.alarms}
+    alarms = ", ".join(f"{kind} ({at:%Y-%m-%d})" for kind, at in sorted(opened.items(), key=lambda each: each[::-1]))
+    return {
+        "model": model.name,
+        "windows": len(states),
+        "windows_with_an_alarm": sum(bool(each.alarms) for each in states),
+        "alarms_since": alarms or "none found",
+        "most_drifted": _most_drifted(model, lake) if states else "none found",
+    }
+
+
+def _most_drifted(model: Any, lake: Lake) -> str:
+    """Name the features that drifted in most windows, with their number: the model's own weights are not asked."""
     import pyarrow.compute as pc
 
-    table = lake.table(model.monitoring_table)
-    if not table.exists():
-        return {"model": model.name, "windows": 0, "windows_with_an_alarm": 0, "most_drifted": None}
-    rows = table.read(columns=["kind", "metric", "value", "alarm", "window_end", "note"])
-    decisions = rows.filter(pc.field("kind") == "decision")
-    drifted = rows.filter((pc.field("kind") == "drift") & pc.field("alarm"))
+    rows = lake.table(model.monitoring_table).read(columns=["kind", "metric", "alarm", "compared_with"])
+    drifted = rows.filter(
+        (pc.field("kind") == "drift") & pc.field("alarm") & (pc.field("compared_with") == "reference")
+    )
     counts: dict[str, int] = {}
     for name in drifted["metric"].to_pylist():
         counts[name] = counts.get(name, 0) + 1
     top = sorted(counts, key=lambda name: (-counts[name], name))[:3]
-    return {
-        "model": model.name,
-        "windows": decisions.num_rows,
-        "windows_with_an_alarm": pc.sum(decisions["alarm"]).as_py() or 0,
-        "most_drifted": ", ".join(f"{name} ({counts[name]})" for name in top) or "none found",
-    }
+    return ", ".join(f"{name} ({counts[name]})" for name in top) or "none found"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from slipstream.intervals import Interval, iso, utc
+from slipstream.intervals import Interval, Schedule, iso, utc
 from slipstream.monitoring.drift import DriftReport, report_drift
 from slipstream.monitoring.performance import PerformanceReport, report_performance
 from slipstream.monitoring.rows import Measurement, schema
+from slipstream.monitoring.state import alarm_state, alarm_states
+from slipstream.monitoring.verdicts import verdicts_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,15 +22,14 @@ if TYPE_CHECKING:
     from slipstream.promotion import Registry
     from slipstream.settings import Settings
 
-KINDS = ("data_quality", "drift", "prediction_drift", "performance")
-
 
 @dataclass(frozen=True)
 class Decision:
     """What an interval's monitoring came to.
 
     Attributes:
-        alarms: Which of drift, prediction_drift, data_quality and performance are beyond their bounds.
+        beyond: Which of data_quality, drift, prediction_drift and performance are beyond their bounds in its window.
+        alarms: Which of them are in enough of the last windows: see ``alarm_state``.
         retrain: Whether a training should start.
         reason: Why, or why not, in a sentence.
         as_of: The time (UTC) that a training would stand at: the interval's end.
@@ -36,7 +37,8 @@ class Decision:
 
     model: str
     interval: str
-    model_version: str
+    model_version: str | None
+    beyond: tuple[str, ...]
     alarms: tuple[str, ...]
     retrain: bool
     reason: str
@@ -47,7 +49,7 @@ class Decision:
     report: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return {**self.__dict__, "alarms": list(self.alarms)}
+        return {**self.__dict__, "beyond": list(self.beyond), "alarms": list(self.alarms)}
 
 
 def decide(
@@ -60,22 +62,33 @@ def decide(
     settings: Settings,
     run: Run,
 ) -> Decision:
-    """Judge the numbers of ``interval``, write them and the decision to ``monitoring/<model>``, and return it."""
+    """Judge the numbers of ``interval``, write them to ``monitoring/<model>``, and say what follows.
+
+    The rows are of this window alone, the decision in them included: what the policy says of it by itself. Whether to
+    retrain is asked of the alarms that are open after it, which are not written, for other windows may come later.
+    """
     from slipstream.lake import Provenance
     from slipstream.promotion import Registry
 
     verdicts = verdicts_of(model, [*drift.metrics, *performance.metrics])
-    alarms = tuple(verdict.metric for verdict in verdicts if verdict.alarm)
+    beyond = tuple(verdict.metric for verdict in verdicts if verdict.alarm)
     newest = _newest_training(Registry.from_settings(settings), model, interval.end)
-    retrain, reason = judge(model, interval, alarms, newest)
-    decision = Measurement("decision", "retrain", "policy", float(retrain), None, bool(alarms), drift.rows, 0, reason)
+    alone, reason = judge(model, interval, beyond, newest)
+    decision = Measurement("decision", "retrain", "policy", float(alone), None, bool(beyond), drift.rows, 0, reason)
     rows = _as_rows(interval, drift, performance, (*verdicts, decision))
     provenance = Provenance(run=run, inputs={**performance.versions, **drift.versions}, definition=model.digest)
     commit = lake.table(model.monitoring_table).write(interval, rows, provenance=provenance)
+    state = alarm_state(model, lake=lake, at=interval.end)
+    alarms = state.alarms if state is not None else ()
+    retrain, reason = judge(model, interval, alarms, newest)
+    if state is not None and beyond and not alarms:
+        counts = ", ".join(f"{kind} in {state.beyond[kind]} of {state.windows} windows" for kind in beyond)
+        reason = f"Beyond bounds: {counts}; an alarm takes {model.monitoring.persistence.alarms}."
     return Decision(
         model=model.name,
         interval=str(interval),
         model_version=drift.model_version,
+        beyond=beyond,
         alarms=alarms,
         retrain=retrain,
         reason=reason,
@@ -85,26 +98,6 @@ def decide(
         changed=commit.changed,
         report=drift.report,
     )
-
-
-def verdicts_of(model: Model, metrics: Sequence[Measurement]) -> tuple[Measurement, ...]:
-    """Return one verdict a kind: features drift as a share, for the others any one metric beyond its bounds counts.
-
-    A verdict whose value is None could not be given: too few rows or labels.
-    """
-    found = []
-    for kind in KINDS:
-        own = [metric for metric in metrics if metric.kind == kind]
-        judged = [metric for metric in own if metric.threshold is not None and metric.value is not None]
-        beyond = [metric.metric for metric in judged if metric.alarm]
-        share = len(beyond) / len(judged) if judged else None
-        limit = model.monitoring.drift_share if kind == "drift" else None
-        alarm = bool(beyond) and (limit is None or (share or 0.0) >= limit)
-        rows = max((metric.rows for metric in own), default=0)
-        compared = max((metric.reference_rows for metric in own), default=0)
-        note = f"beyond bounds: {', '.join(sorted(beyond))}" if beyond else "" if judged else "not judged"
-        found.append(Measurement("verdict", kind, "share_beyond_bounds", share, limit, alarm, rows, compared, note))
-    return tuple(found)
 
 
 def judge(model: Model, interval: Interval, alarms: Sequence[str], newest: datetime | None) -> tuple[bool, str]:
@@ -135,48 +128,40 @@ def monitor(
 
 
 def last_alarm(model: Model, *, lake: Lake) -> LastAlarm | None:
-    """Return the newest interval whose decision found something beyond its bounds."""
+    """Return the newest window at whose end an alarm was open."""
     import pyarrow.compute as pc
 
-    table = lake.table(model.monitoring_table)
-    if not table.exists():
+    state = next((each for each in reversed(alarm_states(model, lake=lake)) if each.alarms), None)
+    if state is None:
         return None
-    judged = pc.field("kind").isin(["decision", "verdict"]) & pc.field("alarm")
-    columns = ["kind", "metric", "window_end", "note", "value", "model_version"]
-    rows: list[Mapping[str, Any]] = table.read(columns=columns, where=judged).to_pylist()
-    decisions = [row for row in rows if row["kind"] == "decision"]
-    if not decisions:
-        return None
-    newest = max(decisions, key=lambda row: row["window_end"])
-    at = newest["window_end"]
-    beyond = {row["metric"] for row in rows if row["kind"] == "verdict" and row["window_end"] == at}
-    return LastAlarm(
-        at=utc(at),
-        alarms=tuple(kind for kind in KINDS if kind in beyond),
-        reason=newest["note"],
-        retrain=bool(newest["value"]),
-        model_version=newest["model_version"],
+    last = Schedule(model.monitoring.schedule).interval_at(state.at - timedelta(microseconds=1))
+    decided = lake.table(model.monitoring_table).read(
+        last.start, last.end, columns=["note", "value"], where=pc.field("kind") == "decision"
     )
+    row = decided.to_pylist()[0] if decided.num_rows else {"note": "", "value": 0.0}
+    return LastAlarm(state.at, state.alarms, row["note"], bool(row["value"]), state.model_version)
 
 
 @dataclass(frozen=True)
 class LastAlarm:
-    """The newest decision with an alarm."""
+    """The newest window at whose end an alarm was open, and what was decided of it."""
 
     at: datetime
     alarms: tuple[str, ...]
     reason: str
     retrain: bool
-    model_version: str
+    model_version: str | None
 
     def as_dict(self) -> dict[str, Any]:
         return {**self.__dict__, "at": iso(self.at), "alarms": list(self.alarms)}
 
 
 def _newest_training(registry: Registry, model: Model, until: datetime) -> datetime | None:
-    """Return the time of the newest training before ``until``; one that this decision starts must not change it."""
-    times = (registry.details(model.name, version).as_of for version in registry.versions(model.name))
-    return max((time for time in times if time < until), default=None)
+    """Return the time of the newest training before ``until``; one that this decision starts must not change it.
+
+    A version that somebody registered by hand stands at no time.
+    """
+    return max((at for at, _ in registry.times(model.name).values() if at < until), default=None)
 
 
 def _as_rows(

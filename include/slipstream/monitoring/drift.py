@@ -1,43 +1,49 @@
 """Drift of features and predictions: the window against the champion's own reference sample, by effect size.
 
-With many rows a p-value finds any shift, however small; so numbers are compared by the Wasserstein distance in units of
-the reference's standard deviation, and categories by the Jensen-Shannon distance. Both are Evidently's.
+With many rows a p-value finds any shift, however small; so the size of a shift is judged, and chance is asked about
+only where a sample is small.
 """
 
 from __future__ import annotations
 
-import math
-import os
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from slipstream.monitoring.inputs import drift_window
+from slipstream.intervals import iso
+from slipstream.monitoring.columns import SCORE, columns_frame, compare_frames, judge_columns
+from slipstream.monitoring.inputs import drift_window, earlier_windows
 from slipstream.monitoring.rows import Measurement, measurements
-from slipstream.promotion.frames import NUMBER
+from slipstream.monitoring.window import TIME, first_watched, read_predictions, with_features
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import pandas as pd
     import pyarrow as pa
 
     from slipstream.definitions import Definitions, Model
     from slipstream.intervals import Interval
     from slipstream.lake import Lake, Run
+    from slipstream.monitoring.baseline import Baseline
+    from slipstream.monitoring.window import Predictions
     from slipstream.settings import Settings
 
-NUMBER_METHOD, CATEGORY_METHOD = "wasserstein", "jensenshannon"
-MIN_VALUES = 30  # fewer say nothing about a distribution
-DIGITS = 9  # sums over categories differ in the last bits from one process to the next
+WEEK_DAYS = 7
 
 
 @dataclass(frozen=True)
 class DriftReport:
-    """How far the window's features and predictions are from the reference, and where the report lies."""
+    """How far the window's features and predictions are from the reference, and where the report lies.
+
+    Attributes:
+        model_version: The version that made the newest predictions; None where the window has none.
+        rows: How many rows were compared, after sampling.
+    """
 
     model: str
     interval: str
-    model_version: str
+    model_version: str | None
     window_start: str
     window_end: str
     rows: int
@@ -65,114 +71,119 @@ def report_drift(
         NoChampionError: Nothing has been promoted yet.
         IncompleteError: Predictions or features of the window are not in the lake.
     """
-    from slipstream.features.sampling import sample_rows
-    from slipstream.intervals import iso
-    from slipstream.monitoring.reports import keep_report
-    from slipstream.monitoring.window import read_window
-
-    window = drift_window(model, interval)
-    seen = read_window(model, interval, window, definitions=definitions, lake=lake, settings=settings)
-    keys, size, current = [*model.key, "prediction_time"], model.monitoring.sample, seen.rows
-    reference = sample_rows(seen.reference.to_batches(), seen.reference.schema, keys, size)
-    path: str | None = None
-    number, least = seen.predictions, model.monitoring.min_rows
-    if number < least or not current.num_rows:
-        note = f"{number} predictions in the window; fewer than {least} are not judged."
-        metrics: tuple[Measurement, ...] = (
-            Measurement("drift", "window", "count", float(number), None, False, number, 0, note),
-        )
-    else:
-        snapshot, metrics = _measure(model, current, reference, seen.kinds)
-        if snapshot is not None:
-            path = keep_report(model, interval, "drift", snapshot, settings=settings)
-    return DriftReport(
+    window, since = drift_window(model, interval), first_watched(model, lake=lake)
+    seen = read_predictions(model, interval, window, since=since, lake=lake, settings=settings)
+    about = DriftReport(
         model=model.name,
         interval=str(interval),
         model_version=seen.version,
         window_start=iso(window.start),
         window_end=iso(window.end),
-        rows=current.num_rows,
-        report=path,
-        metrics=metrics,
-        versions=seen.versions,
+        rows=0,
+        report=None,
+        metrics=(),
+        versions=dict(seen.read),
     )
+    problem = _not_judged(model, window, since, seen)
+    if problem or seen.version is None:
+        empty = Measurement("drift", "window", "count", float(seen.number), None, False, seen.number, 0, problem or "")
+        return replace(about, metrics=(empty,))
+    source = {"definitions": definitions, "lake": lake, "settings": settings}
+    return _compare(model, interval, window, since, seen, about, source)
 
 
-def _measure(
-    model: Model, current: pa.Table, reference: pa.Table, kinds: Mapping[str, str]
-) -> tuple[Any, tuple[Measurement, ...]]:
-    features, columns = list(kinds), [*kinds, "score"]
-    now, then = _frame(current, kinds), _frame(reference, kinds)
-    numbers = {name for name in columns if kinds.get(name, NUMBER) == NUMBER}
-    usable = [name for name in columns if min(now[name].count(), then[name].count()) >= MIN_VALUES]
-    limit = model.monitoring.drift_threshold
-    # The spread of a constant is no unit to measure in.
-    methods = {
-        name: NUMBER_METHOD if name in numbers and then[name].nunique() > 1 else CATEGORY_METHOD for name in columns
-    }
-    snapshot: Any = None
-    values: dict[str, float] = {}
-    if usable:
-        snapshot, values = _run_evidently(now, then, {name: methods[name] for name in usable}, numbers, limit)
-    found = [_nulls(name, now, then, limit) for name in features]
-    for name in columns:
-        value = values.get(name)
-        found.append(
-            Measurement(
-                kind="prediction_drift" if name == "score" else "drift",
-                metric=name,
-                method=methods[name],
-                value=value,
-                threshold=limit,
-                alarm=value is not None and value > limit,
-                rows=int(now[name].count()),
-                reference_rows=int(then[name].count()),
-                note="" if value is not None else f"fewer than {MIN_VALUES} values on one side",
-            )
+def _not_judged(model: Model, window: Interval, since: datetime, seen: Predictions) -> str | None:
+    """Say why the window is not judged; None where it is."""
+    least = model.monitoring.min_rows
+    if window.start < since:
+        return (
+            f"not judged: the window begins before {iso(since)}, the time of the first champion; "
+            f"the first whole one ends at {iso(since + window.length)}."
         )
-    return snapshot, tuple(found)
+    if seen.number >= least:
+        return None
+    known = f"; {seen.in_sample} more are of times that their version was trained on" if seen.in_sample else ""
+    return f"{seen.number} predictions in the window; fewer than {least} are not judged{known}."
 
 
-def _frame(rows: pa.Table, kinds: Mapping[str, str]) -> pd.DataFrame:
-    """Return features and score as the estimator sees them; an infinite number counts as missing."""
-    import numpy as np
+def _compare(
+    model: Model,
+    interval: Interval,
+    window: Interval,
+    since: datetime,
+    seen: Predictions,
+    about: DriftReport,
+    source: Mapping[str, Any],
+) -> DriftReport:
+    from slipstream.monitoring.baseline import open_baseline
+    from slipstream.monitoring.reports import keep_report
+    from slipstream.monitoring.snapshots import drift_page
+    from slipstream.promotion import Registry
 
-    from slipstream.promotion.frames import model_frame
+    registry, version = Registry.from_settings(source["settings"]), str(seen.version)
+    base = open_baseline(model, version, registry)
+    loaded, weights = base.loaded, base.weights
+    rows, read = with_features(model, loaded, window, seen.rows, **source)
+    reference, bounds = _bounded(model, base.reference), model.monitoring
+    kinds = base.kinds
+    now, then = columns_frame(rows, kinds), columns_frame(reference, kinds)
+    alone = len(seen.counts) == 1
+    judged = kinds if alone else dict(loaded.kinds)
+    found = judge_columns(compare_frames(now, then, judged, bounds), 0, bounds, weights, base.noise)
+    if not alone:
+        found.append(_two_versions(seen, bounds.drift_threshold, len(now), len(then)))
+    found.append(_reference_days(reference))
+    if base.importance.problem:
+        note = f"all features weigh the same: {base.importance.problem}"
+        found.append(Measurement("drift", "weights", "none", None, None, False, 0, len(then), note))
+    for name, earlier in earlier_windows(model, window, since).items():
+        found += _compare_earlier(name, model, interval, earlier, now, base, since, source)
+    page = drift_page(now, then, judged, found)
+    path = keep_report(model, interval, "drift", page, settings=source["settings"]) if page is not None else None
+    versions = {**read, **about.versions}
+    return replace(about, rows=rows.num_rows, report=path, metrics=tuple(found), versions=versions)
 
-    return model_frame(rows, {**kinds, "score": NUMBER}).replace([np.inf, -np.inf], np.nan)
+
+def _bounded(model: Model, reference: pa.Table) -> pa.Table:
+    from slipstream.features.sampling import sample_rows
+
+    keys = [*model.key, TIME]
+    return sample_rows(reference.to_batches(), reference.schema, keys, model.monitoring.sample)
 
 
-def _nulls(name: str, now: pd.DataFrame, then: pd.DataFrame, limit: float) -> Measurement:
-    share, before = float(now[name].isna().mean()), float(then[name].isna().mean())
-    return Measurement(
-        kind="data_quality",
-        metric=name,
-        method="missing_share_gain",
-        value=round(share - before, DIGITS),
-        threshold=limit,
-        alarm=share - before > limit,
-        rows=len(now),
-        reference_rows=len(then),
-        note=f"{share:.1%} missing, {before:.1%} in the reference",
-    )
+def _two_versions(seen: Predictions, limit: float, rows: int, reference_rows: int) -> Measurement:
+    who = " and ".join(sorted(seen.counts, key=int))
+    note = f"not judged: the versions {who} both predicted in this window"
+    return Measurement("prediction_drift", SCORE, "none", None, limit, False, rows, reference_rows, note)
 
 
-def _run_evidently(
-    now: pd.DataFrame, then: pd.DataFrame, methods: Mapping[str, str], numbers: set[str], limit: float
-) -> tuple[Any, dict[str, float]]:
-    """Return Evidently's report and each column's value; its telemetry is off and its warnings are left out."""
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.metrics import ValueDrift
+def _reference_days(reference: pa.Table) -> Measurement:
+    import pyarrow.compute as pc
 
-    definition = DataDefinition(
-        numerical_columns=[name for name in methods if name in numbers],
-        categorical_columns=[name for name in methods if name not in numbers],
-    )
-    metrics = [ValueDrift(column=name, method=method, threshold=limit) for name, method in methods.items()]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        sides = [Dataset.from_pandas(side[list(methods)], data_definition=definition) for side in (now, then)]
-        snapshot = Report(metrics).run(*sides)
-    found = {metric["config"]["column"]: float(metric["value"]) for metric in snapshot.dict()["metrics"]}
-    return snapshot, {name: round(value, DIGITS) for name, value in found.items() if math.isfinite(value)}
+    days = pc.count_distinct(pc.floor_temporal(reference[TIME], unit="day")).as_py() if reference.num_rows else 0
+    note = f"no whole week, so what depends on the day of the week may seem to drift: {days} day(s)"
+    short = note if days < WEEK_DAYS else ""
+    return Measurement("drift", "reference_days", "count", float(days), None, False, 0, reference.num_rows, short)
+
+
+def _compare_earlier(
+    name: str,
+    model: Model,
+    interval: Interval,
+    earlier: Interval,
+    now: pd.DataFrame,
+    base: Baseline,
+    since: datetime,
+    source: Mapping[str, Any],
+) -> list[Measurement]:
+    """Compare the features with those of an earlier window; scores of another version say nothing, so none is."""
+    bounds = model.monitoring
+    then = read_predictions(model, interval, earlier, since=since, lake=source["lake"], settings=source["settings"])
+    if then.number < bounds.min_rows:
+        note = f"{then.number} predictions in the earlier window; fewer than {bounds.min_rows} are not compared."
+        empty = Measurement("drift", "window", "count", float(then.number), None, False, len(now), then.number, note)
+        return [replace(empty, compared_with=name)]
+    kinds = base.loaded.kinds
+    rows, _ = with_features(model, base.loaded, earlier, then.rows, **source)
+    found = judge_columns(compare_frames(now, columns_frame(rows, kinds), kinds, bounds), 0, bounds, base.weights)
+    return [replace(each, compared_with=name) for each in found]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,13 @@ def keep_report(model: Model, interval: Interval, name: str, snapshot: Any, *, s
         page = Path(folder) / "report.html"
         snapshot.save_html(str(page))
         if storage.is_local:
-            partial = Path(f"{target}.partial")
-            partial.write_bytes(page.read_bytes())
-            partial.replace(target)
+            # A name of its own, so that two tries of one window do not write into each other's file.
+            partial = Path(f"{target}.{uuid.uuid4().hex}.partial")
+            try:
+                partial.write_bytes(page.read_bytes())
+                partial.replace(target)
+            finally:
+                partial.unlink(missing_ok=True)
         else:
             with storage.filesystem.open_output_stream(target) as sink:
                 sink.write(page.read_bytes())

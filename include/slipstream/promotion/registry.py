@@ -127,6 +127,16 @@ class Registry:
                 found.setdefault(str(each.name), set()).update(() if read is None else {int(read)})
         return found
 
+    @speaks_mlflow
+    def times(self, model: str) -> dict[str, tuple[datetime, datetime]]:
+        """Return ``as_of`` and ``train_end`` (UTC) by version; a version that training did not make is left out."""
+        found: dict[str, tuple[datetime, datetime]] = {}
+        for each in self._search(f"name = '{model}'"):
+            at, until = (each.tags.get(f"{PREFIX}{name}") for name in ("as_of", "train_end"))
+            if at is not None and until is not None:
+                found[str(each.version)] = (utc(at), utc(until))
+        return found
+
     def _search(self, words: str | None) -> Iterator[ModelVersion]:
         token: str | None = None
         while True:
@@ -197,7 +207,8 @@ class Registry:
     def reference(self, model: str, version: str) -> pa.Table:
         """Return the version's bounded reference sample: key, prediction_time, features, label, score.
 
-        The rows are of the validation part, scored by the chosen candidate before its refit, so scores are honest.
+        None of the rows was seen by the estimator that scored it, so scores are honest; they are whole weeks where
+        training had as much.
         """
         import pyarrow.parquet as pq
 

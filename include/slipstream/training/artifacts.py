@@ -1,4 +1,4 @@
-"""What a registered model consists of: the skops file with signature and example, and the rows it is compared with."""
+"""What a registered model consists of: the skops file, with its signature and an example."""
 
 from __future__ import annotations
 
@@ -11,12 +11,9 @@ from slipstream.errors import FatalError
 from slipstream.promotion.tracking import KEY
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    import pyarrow as pa
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
-    from numpy.typing import NDArray
 
     from slipstream.definitions import Model
 
@@ -131,24 +128,3 @@ def signature(kinds: Mapping[str, str]) -> Any:
 
     inputs = Schema([ColSpec(kind, name, required=False) for name, kind in kinds.items()])
     return ModelSignature(inputs=inputs, outputs=Schema([ColSpec("double")]))
-
-
-def reference_sample(rows: pa.Table, score: NDArray[np.float64], *, model: Model) -> pa.Table:
-    """Return at most ``monitoring.sample`` scored rows, chosen by a hash of their key: the same rows each time."""
-    import pyarrow as pa
-
-    names = [*model.key, "prediction_time"]
-    order = key_hash(rows.select(names)).argsort(kind="stable")[: model.monitoring.sample]
-    columns = [*names, *model.feature_columns, "label"]
-    chosen = rows.select(columns).append_column("score", pa.array(score))
-    return chosen.take(pa.array(sorted(order.tolist()), pa.int64()))
-
-
-def key_hash(keys: pa.Table) -> NDArray[np.uint64]:
-    """Return a 64-bit hash of each row's key, the same in every process."""
-    import hashlib
-
-    import numpy as np
-
-    digests = (hashlib.blake2b(repr(tuple(row.values())).encode(), digest_size=8).digest() for row in keys.to_pylist())
-    return np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64)

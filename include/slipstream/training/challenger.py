@@ -14,12 +14,14 @@ from slipstream.errors import FatalError
 from slipstream.promotion.registry import CHALLENGER, DEFINITION, PREFIX, REFERENCE, Registry
 from slipstream.promotion.tracking import set_tags, speaks_mlflow
 from slipstream.provenance import pip_requirements
-from slipstream.training.artifacts import find_logged_model, is_ready, log_estimator, reference_sample
+from slipstream.training.artifacts import find_logged_model, is_ready, log_estimator
 from slipstream.training.dataset import build_training_set, read_parts, together
 from slipstream.training.fitting import Candidate, candidate_params, fit, fit_candidate
+from slipstream.training.reference import reference_rows
 from slipstream.training.runs import log_numbers, training_tags
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from mlflow.entities import LoggedModel
 
     from slipstream.definitions import Definitions, Model
@@ -119,7 +121,8 @@ def _fit_and_log(
     train, validation, kinds = read_parts(model, training_set, settings=settings)
     params = candidate_params(model, best.index)
     honest = fit(model, params, train)
-    _log_validation(registry, model, honest, validation, training_set.run_id)
+    reference = reference_rows(model, params, honest, train, validation, kinds, training_set.train_end)
+    _log_validation(registry, model, honest, validation, reference, training_set.run_id)
     whole = together(train, validation, kinds)
     final = fit(model, params, whole) if model.training.refit else honest
     fitted_on = whole if model.training.refit else train
@@ -148,7 +151,9 @@ def baseline(model: Model, rows: Part) -> float:
     return float(rows.label.mean() if model.task == "binary_classification" else np.median(rows.label))
 
 
-def _log_validation(registry: Registry, model: Model, estimator: Any, rows: Part, run_id: str) -> None:
+def _log_validation(
+    registry: Registry, model: Model, estimator: Any, rows: Part, reference: pa.Table, run_id: str
+) -> None:
     import pyarrow.parquet as pq
 
     from slipstream.promotion.loading import predict
@@ -160,7 +165,7 @@ def _log_validation(registry: Registry, model: Model, estimator: Any, rows: Part
         curves.mkdir()
         sample.parent.mkdir()
         draw(model.task, rows.label, score, curves)
-        pq.write_table(reference_sample(rows.rows, score, model=model), sample)
+        pq.write_table(reference, sample)
         (Path(folder) / DEFINITION).write_text(json.dumps(model.as_record(), indent=2), encoding="utf-8")
         registry.client.log_artifacts(run_id, folder)
 

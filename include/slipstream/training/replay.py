@@ -16,8 +16,9 @@ from slipstream.errors import SlipstreamError
 from slipstream.intervals import iso
 from slipstream.promotion.registry import DEFINITION, PREFIX, Registry, VersionDetails
 from slipstream.provenance import code_version, library_versions, lock_digest
-from slipstream.training.dataset import Part, check_rows, count_from, in_order, split, together, validation_start
+from slipstream.training.dataset import check_rows, count_from, in_order, split, together, validation_start
 from slipstream.training.fitting import fit
+from slipstream.training.reference import reference_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -138,20 +139,13 @@ def _compare(then: _Then) -> list[Finding]:
     honest = fit(model, details.params, train)
     final = fit(model, details.params, together(train, validation, kinds)) if model.training.refit else honest
     reference = then.registry.reference(details.model, details.version)
-    again = _sample(model, honest, validation)
+    again = reference_rows(model, details.params, honest, train, validation, kinds, details.train_end)
     return [
         _training_set(then, rows, found.digest, reference, again),
         _validation_scores(model, reference, again),
         _scores(then, final, reference, f"model on its {reference.num_rows} reference rows"),
         _evaluation(then, final),
     ]
-
-
-def _sample(model: Model, honest: Any, validation: Part) -> pa.Table:
-    from slipstream.promotion.loading import predict
-    from slipstream.training.artifacts import reference_sample
-
-    return reference_sample(validation.rows, predict(model.task, honest, validation.frame), model=model)
 
 
 def _training_set(then: _Then, rows: pa.Table, digest: str, reference: pa.Table, again: pa.Table) -> Finding:

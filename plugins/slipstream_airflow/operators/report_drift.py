@@ -33,10 +33,9 @@ class ReportDriftOperator(MonitoringOperator):
             settings=self.settings,
             run=run_of(context),
         ).as_dict()
-        self.links = {
-            MlflowVersionLink.title: self.mlflow_hook.version_url(self.model, drift["model_version"]),
-            ReportLink.title: report_url(drift["report"]),
-        }
+        self.links = {ReportLink.title: report_url(drift["report"])}
+        if drift["model_version"]:
+            self.links[MlflowVersionLink.title] = self.mlflow_hook.version_url(self.model, drift["model_version"])
         return drift
 
 

@@ -147,4 +147,10 @@ class TablesCompleteSensor(NeededSensor):
         interval = interval_of(
             context, Schedule(model.monitoring.schedule), start=self.interval_start, since=model.start, until=model.end
         )
-        return monitoring_inputs(model, interval, definitions=self.definitions)
+        return monitoring_inputs(model, interval, definitions=self.definitions, lake=self.lake_hook.lake)
+
+    def complete(self, context: Context, event: Mapping[str, Any]) -> None:
+        """Look again: what monitoring needs follows from the first champion, which may have come meanwhile."""
+        super().complete(context, event)
+        if self.stage == "monitoring":
+            self.execute(context)

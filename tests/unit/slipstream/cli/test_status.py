@@ -63,14 +63,16 @@ def test_status_says_how_far_everything_is_and_who_is_champion(answer: Cli, lake
 
 def test_status_says_the_last_alarm_in_a_few_words(slipstream: Cli, answer: Cli, lake: Path) -> None:
     alarm(lake, day=1, beyond=("prediction_drift", "drift"))
-    alarm(lake, day=2, beyond=())
+    alarm(lake, day=2, beyond=("prediction_drift", "drift"))
+    alarm(lake, day=5, beyond=("drift",))
 
     model = next(each for each in answer("status")["models"] if each["name"] == "arrival_delay")
     shown = slipstream("status").output
 
     assert model["last_alarm"]["alarms"] == ["drift", "prediction_drift"]
-    assert "2013-01-02: drift, prediction_drift" in " ".join(shown.split())
+    assert "2013-01-03: drift, prediction_drift" in " ".join(shown.split())
     assert "{" not in shown
+    assert model["last_alarm"]["at"] == "2013-01-03T00:00:00Z"
 
 
 def test_status_gives_the_same_document_twice(slipstream: Cli, lake: Path) -> None:
