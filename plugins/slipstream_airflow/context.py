@@ -130,6 +130,11 @@ def is_backfill(context: Context) -> bool:
     return bool(context["dag_run"].run_type == BACKFILL)
 
 
+def looks_back(context: Context) -> bool:
+    """Tell whether the run judges the past only: a backfill, unless its param ``signal_in_backfill`` says otherwise."""
+    return is_backfill(context) and not params_of(context).get("signal_in_backfill")
+
+
 def params_of(context: Context) -> Mapping[str, Any]:
     """Return the run's params; a DAG that has none gives none."""
     return context.get("params") or {}

@@ -5,15 +5,14 @@ from __future__ import annotations
 import html
 import logging
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from airflow.sdk import BaseNotifier
 
 from slipstream.errors import FatalError
-from slipstream_airflow.context import is_backfill, params_of, run_of
+from slipstream_airflow.context import looks_back, run_of
 from slipstream_airflow.hooks.lake import LakeHook
 from slipstream_airflow.hooks.optional import find_connection
-from slipstream_airflow.links.link import airflow_page
+from slipstream_airflow.operators.report_drift import report_url
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection, Context
@@ -51,7 +50,7 @@ class AlertNotifier(BaseNotifier):
         from slipstream.monitoring import announce
         from slipstream_airflow.generation import sound_definitions
 
-        if is_backfill(context) and not params_of(context).get("signal_in_backfill"):
+        if looks_back(context):
             return
         model, hook = sound_definitions().model(self.model), LakeHook()
         conn_id = self.connection or model.monitoring.alerts
@@ -60,14 +59,9 @@ class AlertNotifier(BaseNotifier):
             deliver(alert, find_connection(conn_id or CONNECTION, default=CONNECTION), context)
 
         try:
-            announce(model, lake=hook.lake, settings=hook.settings, run=run_of(context), send=send, link=report_page)
+            announce(model, lake=hook.lake, settings=hook.settings, run=run_of(context), send=send, link=report_url)
         except Exception:
             self.log.exception("The message about %s could not be sent; the next look tries again.", self.model)
-
-
-def report_page(path: str) -> str:
-    """Return the page of a kept report on Airflow's own address."""
-    return airflow_page(f"slipstream/reports/{quote(path)}")
 
 
 def deliver(alert: Alert, connection: Connection | None, context: Context) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from slipstream_airflow.context import is_backfill, params_of, run_of
+from slipstream_airflow.context import looks_back, run_of
 from slipstream_airflow.operators.base import ModelOperator, Passed, passed
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class DecideRetrainingOperator(ModelOperator):
             lake=self.lake,
             settings=self.settings,
             run=run_of(context),
-            backfill=is_backfill(context) and not params_of(context).get("signal_in_backfill"),
+            backfill=looks_back(context),
         ).as_dict()
         self.log.info(decision["reason"])
         self.announce(context, decision)
