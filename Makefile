@@ -64,7 +64,7 @@ env:
 	@python3 deploy/write_env.py
 
 test: install
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term --ignore=tests/browser --ignore=tests/production $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term --ignore=tests/browser --ignore=tests/production $(ARGS)
 
 test-soak: install
 	@$(BIN)/python -m pytest -m soak tests/e2e/soak $(ARGS)
