@@ -156,7 +156,13 @@ def test_alarms_train_within_the_cooldown_and_not_beyond(study: Callable[..., An
     nervous = policy(
         "nervous",
         training={"schedule": None},
-        monitoring={"drift_threshold": 0.001, "drift_share": 0.01, "small_sample": 0, "persistence": once},
+        monitoring={
+            "drift_threshold": 0.001,
+            "drift_share": 0.01,
+            "small_sample": 0,
+            "noise_quantile": 0,
+            "persistence": once,
+        },
         retraining={"reasons": ["drift"], "cooldown": "4d"},
     )
     (run,) = study(nervous).runs
