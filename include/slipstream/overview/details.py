@@ -103,7 +103,8 @@ def _span(model: Model, row: OverviewRow, now: datetime, days: int, lake: Lake) 
     end = max(ends, default=now)
     midnight = end.replace(hour=0, minute=0, second=0, microsecond=0)
     last = midnight if midnight == end else midnight + _DAY
-    return Interval(last - timedelta(days=days), last)
+    begin = max(last - timedelta(days=days), model.start)  # nothing is older than the model
+    return Interval(min(begin, last - _DAY), last)
 
 
 def _made_of(model: Model, version: str | None, registry: Registry | None) -> VersionDetails | None:

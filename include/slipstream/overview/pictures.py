@@ -56,7 +56,7 @@ def daily_bars(counts: Mapping[date, int], within: Interval) -> str:
 
 
 def heat_map(heat: HeatMap, *, address: Callable[[Window], str], title: str) -> str:
-    """Return a line a feature and a column a window, the darker the farther from the reference; alarms have a dot.
+    """Return a line a feature and a column a window, the stronger the farther from the reference; alarms have a dot.
 
     Args:
         address: Where the report of a window is; each column is one link to it.

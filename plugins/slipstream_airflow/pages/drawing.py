@@ -63,7 +63,7 @@ def drawings(details: ModelDetails) -> Drawings:
         title = (
             f"Distance of each feature from the champion's reference sample, in thresholds, a column a window, "
             f"{between}. "
-            f"The darker the farther; a dot marks what is beyond its bound."
+            f"The stronger the colour, the farther; a dot marks what is beyond its bound."
         )
         heat = Drawn(title, picture(heat_map(found.heat, address=lambda window: _report(details, window), title=title)))
     predictions = None

@@ -146,9 +146,9 @@ def test_a_model_with_a_history_is_told_with_units_windows_and_links(site: Any, 
     page = site.get(f"{site.here}?days=30").text
     for words in (
         "version 2, since",
-        "log loss in nats, by the end of its window, 2012-12-22 to 2013-01-21 UTC",
-        "a column a window, 2012-12-22 to 2013-01-21 UTC",
-        "Predictions a day, 2012-12-22 to 2013-01-21 UTC",
+        "log loss in nats, by the end of its window, 2013-01-01 to 2013-01-21 UTC",
+        "a column a window, 2013-01-01 to 2013-01-21 UTC",
+        "Predictions a day, 2013-01-01 to 2013-01-21 UTC",
         f"/slipstream{site.here}/show/drift/2013-01-11T000000Z",
         f"/slipstream{site.here}/restore/1",
         f"/dags/{model.name}.training",
