@@ -347,3 +347,18 @@ def tree_champion(shop_definitions: Definitions, stocked: Path, mlflow_store: st
     shop.train(model)
     assert shop.settle(model, shop.judge(model)).action == "promoted"
     return model
+
+
+@pytest.fixture(scope="session")
+def watched(shop_definitions: Definitions, stocked: Path, mlflow_store: str) -> tuple[Shop, Model]:
+    """Give the stocked shop with a model whose first champion stands at day 20, and the days 20 to 34 scored."""
+    from slipstream.scoring import score
+
+    shop = _open(shop_definitions, stocked, mlflow_store)
+    model = shop.model()
+    shop.train(model, FIRST + timedelta(days=20))
+    assert shop.settle(model, shop.judge(model)).action == "promoted"
+    for day in range(20, 35):
+        start = FIRST + timedelta(days=day)
+        score(model, Interval(start, start + timedelta(days=1)), run=shop.run, **shop.source)
+    return shop, model

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DAY = timedelta(days=1)
 LOSSES = {"binary_classification": "log_loss", "regression": "absolute_error"}
-DRAWN, DIGITS, KEPT = 1000, 6, 16
+DRAWN, AT_ONCE, DIGITS, KEPT = 1000, 50, 6, 16
 _kept: dict[Any, Baseline] = {}
 
 
@@ -111,9 +111,7 @@ class Baseline:
         bounds, dice = self.model.monitoring, np.random.default_rng(self.model.seed)
         if not bounds.noise_quantile:
             return Noise()
-        days = self.days.draw(DRAWN * self.length, dice)
-        drawn = self.days.counts(days, self.usual.weight, self.per_day, dice)
-        now = windows_of(drawn, self.length, self.length)
+        now = np.concatenate([self._drawn(AT_ONCE, dice) for _ in range(DRAWN // AT_ONCE)])
         found = compare_columns(self.usual.frame, now, np.ones(len(self.usual.label)), self.kinds, bounds)
         loss = now @ self.loss(self.usual) / np.maximum(now.sum(axis=1), 1)
         return Noise(
@@ -124,6 +122,10 @@ class Baseline:
             },
             loss=_quantile(loss, bounds.noise_quantile),
         )
+
+    def _drawn(self, windows: int, dice: np.random.Generator) -> Floats:
+        days = self.days.draw(windows * self.length, dice)
+        return windows_of(self.days.counts(days, self.usual.weight, self.per_day, dice), self.length, self.length)
 
 
 def _quantile(values: Floats, share: float) -> float:

@@ -87,7 +87,9 @@ def decide(
         backfill: The window is written after the fact: nothing is decided, now or by whoever sees the row.
     """
     from slipstream.lake import Provenance
+    from slipstream.monitoring.reports import link_report
     from slipstream.monitoring.retraining import BACKFILL, consider
+    from slipstream.promotion import Registry
 
     verdicts = verdicts_of(model, [*drift.metrics, *performance.metrics])
     beyond = tuple(verdict.metric for verdict in verdicts if verdict.alarm)
@@ -95,6 +97,8 @@ def decide(
     provenance = Provenance(run=run, inputs=inputs, definition=model.digest, extra=extra)
     rows = _as_rows(interval, drift, performance, verdicts)
     commit = lake.table(model.monitoring_table).write(interval, rows, provenance=provenance)
+    if drift.report and drift.model_version:
+        link_report(Registry.from_settings(settings), model, drift.model_version, interval, drift.report, settings)
     state = alarm_state(model, lake=lake, at=interval.end)
     alarms = state.alarms if state is not None else ()
     decided = None if backfill else consider(model, lake=lake, settings=settings, run=run)

@@ -130,7 +130,7 @@ _DIVERGENCES: dict[str, Callable[[Floats, Floats], Floats]] = {"jensenshannon": 
 
 def ks_p_values(statistic: Floats, rows: Floats, reference_rows: float) -> Floats:
     """Return p-values of the two-sample Kolmogorov-Smirnov test by its limit, as SciPy's ``method="asymp"``."""
-    from scipy.stats import kstwo
+    from scipy.stats import kstwo  # type: ignore[import-untyped, unused-ignore]
 
     found: Floats = kstwo.sf(statistic, np.round(rows * reference_rows / (rows + reference_rows)))
     return np.clip(found, 0, 1)
@@ -138,7 +138,7 @@ def ks_p_values(statistic: Floats, rows: Floats, reference_rows: float) -> Float
 
 def chi_square_p_values(counts: Floats, reference: Floats) -> Floats:
     """Return p-values of the chi-square test of homogeneity of each row of ``counts`` with ``reference``."""
-    from scipy.stats import chi2
+    from scipy.stats import chi2  # type: ignore[import-untyped, unused-ignore]
 
     both, total, before = counts + reference, counts.sum(axis=1, keepdims=True), reference.sum()
     share = both / (total + before)
@@ -191,13 +191,16 @@ def _counts(codes: Codes, weights: Floats) -> Floats:
 
 
 def _normed(counts: Floats) -> Floats:
-    return counts / counts.sum(axis=1, keepdims=True)
+    shares: Floats = counts / counts.sum(axis=1, keepdims=True)
+    return shares
 
 
 def _shares(codes: Codes, weights: Floats) -> Floats:
-    return _normed(_counts(codes, weights))
+    shares: Floats = _normed(_counts(codes, weights))
+    return shares
 
 
 def _filled(shares: Floats) -> Floats:
     least = np.where(shares > 0, shares, np.inf).min(axis=1, keepdims=True)
-    return np.where(shares > 0, shares, np.where(least <= _PSI_FLOOR, least / 1e6, _PSI_FLOOR))
+    filled: Floats = np.where(shares > 0, shares, np.where(least <= _PSI_FLOOR, least / 1e6, _PSI_FLOOR))
+    return filled

@@ -127,7 +127,7 @@ def _compare(
     reference, bounds = _bounded(model, base.reference), model.monitoring
     kinds = base.kinds
     now, then = columns_frame(rows, kinds), columns_frame(reference, kinds)
-    alone = len(seen.counts) == 1
+    alone = set(seen.counts) == {version}
     judged = kinds if alone else dict(loaded.kinds)
     found = judge_columns(compare_frames(now, then, judged, bounds), 0, bounds, weights, base.noise)
     if not alone:
@@ -153,7 +153,7 @@ def _bounded(model: Model, reference: pa.Table) -> pa.Table:
 
 def _two_versions(seen: Predictions, limit: float, rows: int, reference_rows: int) -> Measurement:
     who = " and ".join(sorted(seen.counts, key=int))
-    note = f"not judged: the versions {who} both predicted in this window"
+    note = f"not judged: the predictions that count are of version {who}, the newest one is of version {seen.version}"
     return Measurement("prediction_drift", SCORE, "none", None, limit, False, rows, reference_rows, note)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from slipstream.intervals import iso
+from slipstream.intervals import Interval, iso
 from slipstream.monitoring.inputs import performance_window
 from slipstream.monitoring.rows import Measurement, measurements
 from slipstream.monitoring.window import TIME, first_watched, read_predictions
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from slipstream.definitions import Definitions, Model
-    from slipstream.intervals import Interval
     from slipstream.lake import Lake, Run
     from slipstream.monitoring.window import Predictions
     from slipstream.settings import Settings
@@ -73,8 +72,9 @@ def report_performance(
     scored, versions = _of_newest(seen), dict(seen.read)
     labelled, metrics, path = scored.slice(0, 0), _pending(model, 0, 0, seen), None
     if scored.num_rows:
+        counted = Interval(max(window.start, since), window.end)
         labelled, read = label_predictions(
-            model, scored, window, as_of=interval.end, definitions=definitions, lake=lake, settings=settings
+            model, scored, counted, as_of=interval.end, definitions=definitions, lake=lake, settings=settings
         )
         versions = {**read, **versions}
         metrics, path = _judge(model, interval, labelled, seen, settings=settings)
@@ -176,10 +176,10 @@ def _target_drift(model: Model, labelled: pa.Table, reference: pa.Table) -> list
     from slipstream.monitoring.columns import columns_frame, compare_frames, judge_columns
 
     kinds = {"label": NUMBER}
-    sides = [columns_frame(rows, kinds) for rows in (labelled, reference)]
+    now, then = (columns_frame(rows, kinds) for rows in (labelled, reference))
     bounds = model.monitoring.model_copy(update={"number_method": "wasserstein"})
-    found = judge_columns(compare_frames(*sides, kinds, bounds), 0, bounds, {})
-    means = [float(side["label"].mean()) for side in sides]
+    found = judge_columns(compare_frames(now, then, kinds, bounds), 0, bounds, {})
+    means = [float(side["label"].mean()) for side in (now, then)]
     note = f"mean {means[0]:.4f}, {means[1]:.4f} in the reference"
     return [replace(each, note="; ".join(filter(None, [note, each.note]))) for each in found]
 

@@ -7,12 +7,16 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slipstream.intervals import iso
 from slipstream.lake.storage import Storage
 
 if TYPE_CHECKING:
     from slipstream.definitions import Model
     from slipstream.intervals import Interval
+    from slipstream.promotion import Registry
     from slipstream.settings import Settings
+
+REPORT, UNTIL = "slipstream.report", "slipstream.report_until"
 
 
 def keep_report(model: Model, interval: Interval, name: str, snapshot: Any, *, settings: Settings) -> str:
@@ -49,6 +53,20 @@ def kept_report(model: Model, interval: Interval, name: str, *, settings: Settin
 
 def _path(model: Model, interval: Interval, name: str) -> str:
     return f"{model.name}/{interval.start:%Y-%m-%dT%H%M%SZ}/{name}.html"
+
+
+def link_report(
+    registry: Registry, model: Model, version: str, interval: Interval, path: str, settings: Settings
+) -> None:
+    """Name the report in the version's run, as tags, unless it names one of a later window already."""
+    from slipstream.errors import NotFoundError
+
+    try:
+        run_id = registry.details(model.name, version).run_id
+    except NotFoundError:  # registered by hand: its run, if it has one, is not ours to write to
+        return
+    if registry.run_tags(run_id).get(UNTIL, "") <= iso(interval.end):
+        registry.tag_run(run_id, {REPORT: report_uri(settings, path), UNTIL: iso(interval.end)})
 
 
 def report_uri(settings: Settings, relative: str) -> str:

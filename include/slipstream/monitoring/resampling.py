@@ -62,7 +62,7 @@ class Days:
 
         ``per_day`` rows are drawn on an average day, with replacement, more where a day of the reference has more.
         """
-        drawn = np.zeros((len(days), len(self.day_of)), dtype=np.float32)
+        drawn = np.zeros((len(days), len(self.day_of)), dtype=np.float64)
         usual = len(self.day_of) / len(self.there)
         for day in np.unique(days):
             rows = np.flatnonzero(self.day_of == day)

@@ -58,9 +58,9 @@ def performance_page(task: str, now: pa.Table, then: pa.Table, bounds: Monitorin
     from evidently.presets import ClassificationPreset, RegressionPreset
 
     classes = task == "binary_classification"
-    sides = [rows.select(["score", "label"]).to_pandas() for rows in (now, then)]
+    mine, theirs = (rows.select(["score", "label"]).to_pandas() for rows in (now, then))
     if classes:
-        sides = [side.assign(label=side["label"].astype(int)) for side in sides]
+        mine, theirs = (side.assign(label=side["label"].astype(int)) for side in (mine, theirs))
         definition = DataDefinition(
             numerical_columns=["score"],
             categorical_columns=["label"],
@@ -72,7 +72,7 @@ def performance_page(task: str, now: pa.Table, then: pa.Table, bounds: Monitorin
         )
     method = bounds.category_method if classes else bounds.number_method
     metrics = [ValueDrift(column="label", method=method, threshold=bounds.drift_threshold)]
-    return _run([*metrics, ClassificationPreset() if classes else RegressionPreset()], *sides, definition)
+    return _run([*metrics, ClassificationPreset() if classes else RegressionPreset()], mine, theirs, definition)
 
 
 def _stay_quiet() -> None:

@@ -14,6 +14,8 @@ from slipstream_airflow.operators.base import ModelOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from slipstream.monitoring.retraining import Why
+
 
 class ClaimTrainingOperator(ModelOperator):
     """Write to ``ledger/retraining`` that a training starts in this run, and return why and as known at what time.
@@ -41,7 +43,7 @@ class ClaimTrainingOperator(ModelOperator):
         else:
             schedule = Schedule(model.training.schedule) if model.training.schedule else None
             moment = as_of_of(context, schedule, as_of=self.as_of)
-            why = "manual" if context["dag_run"].run_type == MANUAL else "schedule"
+            why: Why = "manual" if context["dag_run"].run_type == MANUAL else "schedule"
             said = str(params_of(context).get("reason") or "")
             row = claim(model, why, as_of=moment, reason=said, **given)
         if row is None:

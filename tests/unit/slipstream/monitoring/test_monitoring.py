@@ -23,6 +23,7 @@ from slipstream.monitoring import (
 )
 from slipstream.monitoring.columns import columns_frame, compare_frames, judge_columns
 from slipstream.monitoring.decision import judge
+from slipstream.monitoring.reports import REPORT, UNTIL
 from slipstream.monitoring.rows import Measurement
 from slipstream.monitoring.verdicts import verdicts_of
 from slipstream.promotion import Registry, Verdict
@@ -35,71 +36,103 @@ def interval(number: int) -> Interval:
     return Interval(FIRST + number * DAY, FIRST + (number + 1) * DAY)
 
 
-def watched(shop: Any, task: str = "binary_classification", **changes: Any) -> tuple[dict[str, Any], Model]:
-    """Return a model whose first champion stands at day 20, so that what is predicted from there on is watched."""
-    model = shop.model(task, **changes)
+def crowned(shop: Any, **changes: Any) -> tuple[dict[str, Any], Model]:
+    """Return a model of the test's own whose first champion stands at day 20: from there on it is watched."""
+    model = shop.model(**changes)
     shop.train(model, FIRST + 20 * DAY)
     assert shop.settle(model, shop.judge(model)).action == "promoted"
     return {**shop.source, "run": shop.run}, model
 
 
-def watch(shop: Any, how: dict[str, Any], model: Model, last: int, *, first: int = 20) -> Any:
-    """Score the days from ``first`` to ``last`` and watch the last one."""
-    for number in range(first, last + 1):
-        score(model, interval(number), **how)
-    return monitor(model, interval(last), **how)
+def bounded(model: Model, **bounds: Any) -> Model:
+    return model.model_copy(update={"monitoring": model.monitoring.model_copy(update=bounds)})
 
 
-def rows_of(shop: Any, model: Model) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = shop.lake.table(model.monitoring_table).read().to_pylist()
-    return found
+def watch(shop: Any, model: Model, number: int) -> tuple[Any, list[dict[str, Any]]]:
+    """Watch a day; return the decision and the rows of that day alone."""
+    decision = monitor(model, interval(number), run=shop.run, **shop.source)
+    day = interval(number)
+    return decision, shop.lake.table(model.monitoring_table).read(day.start, day.end).to_pylist()
 
 
-@pytest.mark.parametrize("task", ["binary_classification", "regression"])
-def test_ten_days_are_watched_and_watching_again_changes_nothing(stocked_shop: Any, task: str) -> None:
-    how, model = watched(stocked_shop, task)
-    first = watch(stocked_shop, how, model, 29)
-    again = monitor(model, interval(29), **how)
+def test_a_window_is_watched_and_watching_it_again_changes_nothing(watched: tuple[Any, Model]) -> None:
+    shop, model = watched
+    first, rows = watch(shop, model, 29)
+    again, _ = watch(shop, model, 29)
     assert (first.changed, again.changed) == (True, False)
-    rows = rows_of(stocked_shop, model)
     assert {row["kind"] for row in rows} >= {"data_quality", "drift", "prediction_drift", "target_drift", "performance"}
     verdicts = [row["metric"] for row in rows if row["kind"] == "verdict"]
     assert verdicts == ["data_quality", "drift", "prediction_drift", "performance"]
     judged = [row["metric"] for row in rows if row["kind"] == "performance" and row["threshold"] is not None]
-    assert judged == ["labels", "log_loss" if task == "binary_classification" else "mae"]
+    assert judged == ["labels", "log_loss"]
     assert {row["rows"] for row in rows if row["kind"] == "data_quality"} == {100}
     assert {row["weight"] for row in rows if row["kind"] == "data_quality"} == {0.3333}
-    commit = stocked_shop.lake.table(model.monitoring_table).commit_of(interval(29))
+    assert any("all features weigh the same: " in row["note"] for row in rows if row["metric"] == "weights")
+    commit = shop.lake.table(model.monitoring_table).commit_of(interval(29))
     assert {model.table, "raw/orders", "raw/outcomes", "features/order_facts"} == set(commit.provenance["inputs"])
     for page, word in ((first.report, "order_facts__kind"), (first.report.replace("drift", "performance"), "label")):
-        path = Path(stocked_shop.settings.reports) / page
+        path = Path(shop.settings.reports) / page
         assert 100_000 < path.stat().st_size < 5_000_000
         assert word in path.read_text(encoding="utf-8")
         assert not list(path.parent.glob("*.partial"))
+    registry = Registry.from_settings(shop.settings)
+    tags = registry.run_tags(registry.details(model.name, str(first.model_version)).run_id)
+    assert (tags[REPORT].endswith(first.report), tags[UNTIL]) == (True, "2013-01-31T00:00:00Z")
 
 
-def test_a_window_that_begins_before_the_first_champion_is_not_judged(stocked_shop: Any) -> None:
-    how, model = watched(stocked_shop)
-    decision = watch(stocked_shop, how, model, 25)
+def test_a_window_that_begins_before_the_first_champion_is_not_judged(watched: tuple[Any, Model]) -> None:
+    shop, model = watched
+    decision, rows = watch(shop, model, 25)
     assert (decision.beyond, decision.retrain, decision.report) == ((), False, None)
-    notes = [row["note"] for row in rows_of(stocked_shop, model)]
-    assert any("the first whole one ends at 2013-01-28T00:00:00Z" in note for note in notes)
-    assert last_alarm(model, lake=stocked_shop.lake) is None
+    assert any("the first whole one ends at 2013-01-28T00:00:00Z" in row["note"] for row in rows)
+    assert last_alarm(model, lake=shop.lake) is None
 
 
-def test_too_few_predictions_and_labels_are_not_judged(stocked_shop: Any) -> None:
-    bounds = stocked_shop.definitions.model("churn").monitoring.model_copy(update={"min_rows": 500})
-    how, model = watched(stocked_shop, monitoring=bounds)
-    decision = watch(stocked_shop, how, model, 29)
+def test_too_few_predictions_and_labels_are_not_judged(watched: tuple[Any, Model]) -> None:
+    shop, model = watched
+    decision, rows = watch(shop, bounded(model, min_rows=500), 28)
     assert (decision.beyond, decision.retrain, decision.report) == ((), False, None)
-    notes = [row["note"] for row in rows_of(stocked_shop, model)]
+    notes = [row["note"] for row in rows]
     assert "420 predictions in the window; fewer than 500 are not judged." in notes
     assert any(note.startswith("pending: 100 of 100 predictions have labels; fewer than 500") for note in notes)
     assert "pending" in notes
 
 
+def test_a_window_whose_labels_are_half_there_is_pending(watched: tuple[Any, Model]) -> None:
+    shop, model = watched
+    label = model.label.model_copy(update={"maturity": timedelta(0)})
+    decision, rows = watch(shop, bounded(model, min_label_share=1.0).model_copy(update={"label": label}), 30)
+    found = {row["metric"]: row for row in rows if row["kind"] == "performance"}
+    assert "performance" not in decision.beyond
+    assert found["window"]["note"].startswith("pending: 0 of 100 predictions have labels; less than 100%")
+    assert (found["labels"]["value"], found["labels"]["threshold"]) == (0.0, 1.0)
+
+
+def test_the_week_before_is_compared_and_raises_no_alarm(watched: tuple[Any, Model]) -> None:
+    shop, model = watched
+    strict = {"drift_threshold": 0.001, "small_sample": 0, "noise_quantile": 0.0}
+    _, rows = watch(shop, bounded(model, also_compare=("week_before", "year_before"), **strict), 34)
+    before = [row for row in rows if row["compared_with"] == "week_before"]
+    assert [row["metric"] for row in before if row["kind"] == "drift"] == list(model.feature_columns)
+    assert not [row for row in before if row["kind"] in ("verdict", "prediction_drift")]
+    assert any(row["alarm"] for row in before)
+    assert not [row for row in rows if row["compared_with"] == "year_before"]
+
+
+def test_a_threshold_is_never_below_the_noise_of_the_reference(watched: tuple[Any, Model]) -> None:
+    shop, model = watched
+    thresholds = []
+    for quantile in (0.0, 0.9):
+        drift = report_drift(
+            bounded(model, drift_threshold=0.01, noise_quantile=quantile), interval(31), run=shop.run, **shop.source
+        )
+        thresholds.append({each.metric: each.threshold for each in drift.metrics if each.kind == "drift"})
+    assert {thresholds[0][name] for name in model.feature_columns} == {0.01}
+    assert all(thresholds[1][name] > 0.05 for name in model.feature_columns)
+
+
 def test_scoring_in_any_order_gives_the_same_numbers(stocked_shop: Any) -> None:
-    how, model = watched(stocked_shop)
+    how, model = crowned(stocked_shop)
     for number in range(29, 22, -1):
         score(model, interval(number), **how)
     with pytest.raises(IncompleteError, match=r"1 interval\(s\) from 2013-01-23T00:00:00Z"):
@@ -109,78 +142,58 @@ def test_scoring_in_any_order_gives_the_same_numbers(stocked_shop: Any) -> None:
     assert (scored[0], scored[-1]) == (interval(21), interval(28))
     for number in (21, 20, 22):
         score(model, interval(number), **how)
-    backwards = [monitor(model, interval(number), **how).digest for number in (29, 28, 27)]
-    again = [monitor(model, interval(number), **how) for number in (27, 28, 29)]
+    backwards = [monitor(model, interval(number), **how).digest for number in (28, 27)]
+    again = [monitor(model, interval(number), **how) for number in (27, 28)]
     assert [each.digest for each in again] == backwards[::-1]
     assert not any(each.changed for each in again)
 
 
 def test_what_a_version_says_of_the_time_that_it_was_trained_on_does_not_count(stocked_shop: Any) -> None:
-    how, model = watched(stocked_shop)
-    watch(stocked_shop, how, model, 29)
+    how, model = crowned(stocked_shop, task="regression")
+    for number in range(20, 32):
+        score(model, interval(number), **how)
+    _, rows = watch(stocked_shop, model, 29)
+    judged = [row["metric"] for row in rows if row["kind"] == "performance" and row["threshold"] is not None]
+    assert judged == ["labels", "mae"]
     newer = stocked_shop.train(model, FIRST + 38 * DAY).version
     rival = Verdict.from_dict({**stocked_shop.judge(model).as_dict(), "outcome": "accepted", "challenger": newer})
     stocked_shop.settle(model, rival)
-    watch(stocked_shop, how, model, 27)
-    (row,) = [row for row in rows_of(stocked_shop, model) if row["metric"] == "window" and row["kind"] == "drift"]
+    for number in (*range(20, 28), 31):
+        score(model, interval(number), **how)
+    _, rows = watch(stocked_shop, model, 27)
+    (row,) = [row for row in rows if row["metric"] == "window" and row["kind"] == "drift"]
     assert (row["value"], row["model_version"]) == (0, newer)
     assert "420 more are of times that their version was trained on" in row["note"]
-    watch(stocked_shop, how, model, 31, first=30)
-    rows = [row for row in rows_of(stocked_shop, model) if row["event_time"] == interval(31).start]
-    assert {row["value"] for row in rows if row["kind"] == "prediction_drift"} == {None}
+    _, rows = watch(stocked_shop, model, 31)
+    (row,) = [row for row in rows if row["kind"] == "prediction_drift"]
+    assert row["value"] is None
+    assert "are of version 1 and 2, the newest one is of version 2" in row["note"]
     assert any(row["kind"] == "drift" and row["value"] for row in rows)
 
 
-def test_a_window_whose_labels_are_half_there_is_pending(stocked_shop: Any, shop: Any) -> None:
-    bounds = stocked_shop.definitions.model("churn").monitoring.model_copy(update={"min_label_share": 1.0})
-    label = stocked_shop.definitions.model("churn").label.model_copy(update={"maturity": timedelta(0)})
-    how, model = watched(stocked_shop)
-    rushed = model.model_copy(update={"monitoring": bounds, "label": label})
-    decision = watch(stocked_shop, how, rushed, 29)
-    assert "performance" not in decision.beyond
-    rows = {row["metric"]: row for row in rows_of(stocked_shop, model) if row["kind"] == "performance"}
-    assert rows["window"]["note"].startswith(
-        "pending: 0 of 100 predictions have labels; less than 100% are not judged."
+def test_a_version_registered_by_hand_does_not_stop_the_decision(watched: tuple[Any, Model]) -> None:
+    shop, model = watched
+    Registry.from_settings(shop.settings).client.create_model_version(
+        model.name, "file:///nowhere", await_creation_for=0
     )
-    assert (rows["labels"]["value"], rows["labels"]["threshold"]) == (0.0, 1.0)
+    assert watch(shop, model, 26)[0].model_version == "1"
 
 
-def test_the_week_before_is_compared_and_raises_no_alarm(stocked_shop: Any) -> None:
-    bounds = {"also_compare": ("week_before", "year_before"), "drift_threshold": 0.001, "small_sample": 0}
-    usual = stocked_shop.definitions.model("churn").monitoring
-    how, model = watched(stocked_shop, monitoring=usual.model_copy(update=bounds))
-    watch(stocked_shop, how, model, 34)
-    rows = [row for row in rows_of(stocked_shop, model) if row["compared_with"] == "week_before"]
-    assert [row["metric"] for row in rows if row["kind"] == "drift"] == list(model.feature_columns)
-    assert not [row for row in rows if row["kind"] in ("verdict", "prediction_drift")]
-    assert any(row["alarm"] for row in rows)
-    assert not [row for row in rows_of(stocked_shop, model) if row["compared_with"] == "year_before"]
-
-
-def test_a_version_registered_by_hand_does_not_stop_the_decision(stocked_shop: Any) -> None:
-    how, model = watched(stocked_shop)
-    registry = Registry.from_settings(stocked_shop.settings)
-    registry.client.create_model_version(model.name, "file:///nowhere", await_creation_for=0)
-    assert watch(stocked_shop, how, model, 29).model_version == "1"
-
-
-def test_reports_survive_json(stocked_shop: Any) -> None:
-    how, model = watched(stocked_shop)
-    for number in range(20, 30):
-        score(model, interval(number), **how)
-    drift = report_drift(model, interval(29), **how)
-    performance = report_performance(model, interval(29), **how)
+def test_reports_survive_json(watched: tuple[Any, Model]) -> None:
+    shop, model = watched
+    drift = report_drift(model, interval(29), run=shop.run, **shop.source)
+    performance = report_performance(model, interval(29), run=shop.run, **shop.source)
     assert DriftReport.from_dict(json.loads(json.dumps(drift.as_dict(), allow_nan=False))) == drift
     plain = json.loads(json.dumps(performance.as_dict(), allow_nan=False))
     assert PerformanceReport.from_dict(plain) == performance
 
 
-def test_nothing_is_watched_before_it_was_scored_or_promoted(stocked_shop: Any) -> None:
-    how, model = watched(stocked_shop)
+def test_nothing_is_watched_before_it_was_scored_or_promoted(watched: tuple[Any, Model]) -> None:
+    shop, model = watched
     with pytest.raises(IncompleteError, match=rf"--dag-id {model.name}.scoring"):
-        monitor(model, interval(10), **how)
+        monitor(model, interval(10), run=shop.run, **shop.source)
     with pytest.raises(NoChampionError):
-        monitor(stocked_shop.model(), interval(10), **how)
+        monitor(shop.model(), interval(10), run=shop.run, **shop.source)
 
 
 KINDS = {"size": "double", "kind": "string"}
@@ -241,7 +254,7 @@ def measured(
 
 
 def test_features_drift_as_a_share_and_the_rest_by_any_one(stocked_shop: Any) -> None:
-    model = stocked_shop.definitions.model("churn")
+    model = bounded(stocked_shop.definitions.model("churn"), drift_share=0.3)
     metrics = [measured("drift", str(n), n == 0) for n in range(4)]
     metrics += [measured("data_quality", "a", False), measured("data_quality", "b", True)]
     metrics.append(measured("performance", "log_loss", False, None))

@@ -173,7 +173,14 @@ def test_reasons_that_do_not_add_up_are_not_stored(
 
 
 def test_shap_is_not_imported_where_nobody_asks_for_reasons() -> None:
-    modules = ["scoring.score", "scoring.waterfall", "promotion.loading", "promotion.checks", "attribution"]
+    modules = [
+        "scoring.score",
+        "scoring.explaining",
+        "scoring.waterfall",
+        "promotion.loading",
+        "promotion.checks",
+        "attribution",
+    ]
     line = f"import sys, {', '.join(f'slipstream.{module}' for module in modules)}\n"
     line += "from sklearn.ensemble import RandomForestRegressor as Forest\n"
     line += "slipstream.attribution.refusal(Forest(2).fit([[0], [1]], [0, 1])); print('shap' in sys.modules)"
