@@ -18,6 +18,7 @@ Due = Literal["start", "end"]
 BACKFILL = "backfill"
 MANUAL = "manual"
 SIGNALLED = "asset_triggered"
+SCHEDULED = ("scheduled", BACKFILL)
 TICK = timedelta(microseconds=1)
 
 

@@ -98,8 +98,7 @@ def decide(
     rows = _as_rows(interval, drift, performance, verdicts)
     commit = lake.table(model.monitoring_table).write(interval, rows, provenance=provenance)
     if drift.report and drift.model_version:
-        registry = Registry.from_settings(settings)
-        link_report(registry, model, drift.model_version, interval, drift.report, settings)
+        link_report(Registry.from_settings(settings), model, drift.model_version, interval, drift.report, settings)
     state = alarm_state(model, lake=lake, at=interval.end)
     alarms = state.alarms if state is not None else ()
     decided = None if backfill else consider(model, lake=lake, settings=settings, run=run)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from slipstream.intervals import Schedule, iso
-from slipstream_airflow.context import MANUAL, as_of_of, is_signalled, params_of, run_of
+from slipstream_airflow.context import SCHEDULED, as_of_of, is_signalled, params_of, run_of
 from slipstream_airflow.operators.base import ModelOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from slipstream.monitoring.retraining import Why
 
 
 class ClaimTrainingOperator(ModelOperator):
@@ -41,7 +43,7 @@ class ClaimTrainingOperator(ModelOperator):
         else:
             schedule = Schedule(model.training.schedule) if model.training.schedule else None
             moment = as_of_of(context, schedule, as_of=self.as_of)
-            why = "manual" if context["dag_run"].run_type == MANUAL else "schedule"
+            why: Why = "schedule" if context["dag_run"].run_type in SCHEDULED else "manual"
             said = str(params_of(context).get("reason") or "")
             row = claim(model, why, as_of=moment, reason=said, **given)
         if row is None:

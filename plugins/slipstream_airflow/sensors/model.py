@@ -90,11 +90,11 @@ class RetrainSignalSensor(ModelSensor):
         after = (rows[-1].seq if rows else 0) if self.after is None else int(self.after)
         return self.wait(RetrainSignalTrigger(model=self.model, after=after, **self.place()), after=after)
 
-    def found(self, *, after: int) -> dict[str, Any] | None:
+    def found(self, **given: Any) -> dict[str, Any] | None:
         from slipstream.monitoring import retrainings
 
         rows = retrainings(self.model, lake=self.lake_hook.lake)
-        row = next((each for each in rows if each.action == "retrain" and each.seq > after), None)
+        row = next((each for each in rows if each.action == "retrain" and each.seq > given["after"]), None)
         return row.as_dict() if row else None
 
 
@@ -121,10 +121,10 @@ class ModelVersionSensor(ModelSensor):
         other = None if other is None else str(other)
         return self.wait(ModelVersionTrigger(model=self.model, other_than=other, **self.place()), other_than=other)
 
-    def found(self, *, other_than: str | None) -> dict[str, Any] | None:
+    def found(self, **given: Any) -> dict[str, Any] | None:
         from slipstream.promotion import champion
 
         row = champion(self.model, lake=self.lake_hook.lake)
-        if row is None or row.version == other_than:
+        if row is None or row.version == given["other_than"]:
             return None
         return {name: value for name, value in row.as_dict().items() if name != "verdict"}

@@ -32,7 +32,7 @@ class RetrainTrigger(BaseEventTrigger):
     """
 
     def __init__(self, *, model: str, poll_interval: float = POLL) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.model = model
         self.poll_interval = poll_interval
         self._seen: tuple[int | None, ...] | None = None

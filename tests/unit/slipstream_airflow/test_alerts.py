@@ -12,12 +12,16 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from slipstream.errors import FatalError
+from slipstream.intervals import Interval
+from slipstream.lake import Provenance, Run
 from slipstream.monitoring import Alert
+from slipstream.monitoring.rows import Measurement, schema
 from slipstream_airflow.hooks.optional import find_connection
-from slipstream_airflow.notifications.alert import CONNECTION, deliver, webhook
+from slipstream_airflow.notifications.alert import CONNECTION, AlertNotifier, deliver, webhook
 
 ALERT = Alert(
     "m", "opened", "m: alarm opened: drift", "Open since yesterday.\n- drift: <much>\nNext: a training starts."
@@ -131,3 +135,34 @@ def test_a_connection_that_does_not_fit_is_refused(
 def test_an_address_is_made_of_a_connection(fields: dict[str, Any], url: str) -> None:
     connection: Any = SimpleNamespace(**{"host": None, "schema": None, "port": None, "password": None, **fields})
     assert webhook(connection) == url
+
+
+def test_a_task_tells_once_fails_no_task_and_is_silent_in_a_backfill(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = shop.model()
+    known = SimpleNamespace(model=lambda name: {model.name: model}[name])
+    monkeypatch.setattr("slipstream_airflow.generation.sound_definitions", lambda: known)
+    monkeypatch.setattr("slipstream_airflow.hooks.lake.LakeHook.settings", shop.settings)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for number in (1, 2):
+        span = Interval.parse(f"2013-01-0{number}")
+        drift = Measurement("verdict", "drift", "share", 0.9, 0.1, True, 9, 9, "beyond bounds: size")
+        when = {"event_time": span.start, "known_at": span.end, "model_version": "1"}
+        rows = pa.Table.from_pylist([{**drift.as_dict(), **when}], schema=schema())
+        shop.lake.table(model.monitoring_table).write(span, rows, provenance=Provenance(Run.local()))
+
+    def context(kind: str, run_id: str) -> Any:
+        ti = SimpleNamespace(dag_id="m.monitoring", run_id=run_id, task_id="decide", try_number=1, map_index=-1)
+        return {"ti": ti, "dag_run": SimpleNamespace(run_type=kind, triggering_user_name=None), "params": {}}
+
+    with serving(HTTPServer(("127.0.0.1", 0), Webhook)) as server:
+        host, port = server.server_address
+        where = {"conn_type": "http", "schema": "http", "host": host, "port": port}
+        for kind, password in (("backfill", ""), ("scheduled", "broken"), ("scheduled", "hook"), ("scheduled", "hook")):
+            monkeypatch.setenv(f"AIRFLOW_CONN_{CONNECTION.upper()}", json.dumps({**where, "password": password}))
+            AlertNotifier(model=model.name).notify(context(kind, password))
+    assert [path for path, _ in server.got] == ["/broken", "/hook"]
+    text = server.got[1][1]["text"]
+    assert text.startswith(f"*{model.name}: alarm opened: drift*")
+    assert "- drift: beyond bounds: size" in text
