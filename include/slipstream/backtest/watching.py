@@ -118,8 +118,8 @@ def _drift(model: Model, window: Interval, service: Service, rows: Rows, store: 
     # As in ``report_drift``: the scores of two versions are not judged together.
     kinds = {**version.kinds, SCORE: NUMBER} if len(served) == 1 else dict(version.kinds)
     then = _sampled(version.reference, model)
-    sides = [columns_frame(each, kinds) for each in (current, then)]
-    return judge_columns(compare_frames(*sides, kinds, bounds), 0, bounds, *_usual(model, version, store))
+    now, before = columns_frame(current, kinds), columns_frame(then, kinds)
+    return judge_columns(compare_frames(now, before, kinds, bounds), 0, bounds, *_usual(model, version, store))
 
 
 def _usual(model: Model, version: Version, store: Store) -> tuple[Mapping[str, float], Noise]:

@@ -40,7 +40,7 @@ def backtest(
 
     here, span = project(), _span(start, end)
     definition, policies = here.definitions.model(model), load_policies(policy or [])
-    source = {"definitions": here.definitions, "lake": here.lake, "settings": here.settings}
+    source: dict[str, Any] = {"definitions": here.definitions, "lake": here.lake, "settings": here.settings}
     with redirect_stdout(sys.stderr) if as_json else nullcontext(), Bars() as bars:
         found = replay(definition, span, policies, show=bars, **source)
     if as_json:
