@@ -118,7 +118,7 @@ def _drift(model: Model, window: Interval, service: Service, rows: Rows, store: 
     # As in ``report_drift``: the scores of two versions are not judged together.
     kinds = {**version.kinds, SCORE: NUMBER} if len(served) == 1 else dict(version.kinds)
     then = _sampled(version.reference, model)
-    now, before = (columns_frame(each, kinds) for each in (current, then))
+    now, before = columns_frame(current, kinds), columns_frame(then, kinds)
     return judge_columns(compare_frames(now, before, kinds, bounds), 0, bounds, *_usual(model, version, store))
 
 
