@@ -35,17 +35,20 @@ unexport VIRTUAL_ENV
 
 BIN := .venv/bin
 
-.PHONY: help install demo up down test test-soak test-browser check bench docs lock
+.PHONY: help install demo up down env test test-soak test-browser test-production check bench docs lock
 
 help: ## list the targets
 	@echo "make demo     run the whole life of a model on real flights, in a real Airflow"
 	@echo "make up       start PostgreSQL, MLflow and Airflow on this machine"
 	@echo "make down     stop them; nothing is left running"
+	@echo "make env      write .env for docker-compose.yml, with secrets of its own"
 	@echo "make test     run all tests but the long one, and print the coverage"
 	@echo "make test-soak"
 	@echo "              the long one: thirty days backfilled twice through a real scheduler, with tasks and it killed"
 	@echo "make test-browser"
 	@echo "              the Models page in a real Chromium, which has to be installed"
+	@echo "make test-production"
+	@echo "              the services of docker-compose.yml without containers, taken away one by one"
 	@echo "make check    lint, types, import rules, spelling, definitions"
 	@echo "make bench    measure, side by side with the plain tools"
 	@echo "make docs     build the documentation into site/"
@@ -57,14 +60,20 @@ install:
 demo up down: install
 	@$(BIN)/slipstream $@
 
+env:
+	@python3 deploy/write_env.py
+
 test: install
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term --ignore=tests/browser $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term --ignore=tests/browser --ignore=tests/production $(ARGS)
 
 test-soak: install
 	@$(BIN)/python -m pytest -m soak tests/e2e/soak $(ARGS)
 
 test-browser: install
 	@$(BIN)/python -m pytest -v tests/browser $(ARGS)
+
+test-production: install
+	@$(BIN)/python -m pytest -v tests/production $(ARGS)
 
 check: install
 	@status=0; \
@@ -75,6 +84,7 @@ check: install
 	run $(BIN)/lint-imports --no-cache; \
 	run $(BIN)/codespell; \
 	run $(BIN)/slipstream check; \
+	run $(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml; \
 	exit $$status
 
 bench: install

@@ -1,8 +1,8 @@
 """### Monitoring: a model is watched.
 
 Watches a model: drift of what it reads and says against the champion's own reference, performance where labels have
-matured, and from both a decision, which is kept whatever it is. An alarm that the policy retrains for signals the
-training; a backfill judges the past and never signals.
+matured, and from both a decision, which is kept whatever it is. A decision to retrain starts the training by itself,
+through the triggerer; a backfill judges the past and decides nothing. Each change of an alarm is told once.
 
 Backfill: `airflow backfill create --dag-id <model>.monitoring --from-date … --to-date …`.
 Runbook: docs/runbooks/monitoring.md
@@ -13,13 +13,13 @@ from __future__ import annotations
 from airflow.sdk import DAG
 
 from slipstream.definitions import Model
-from slipstream_airflow.assets import monitoring_asset, retrain_asset
+from slipstream_airflow.assets import monitoring_asset
 from slipstream_airflow.defaults import dag_defaults
 from slipstream_airflow.generation import doc, make_model_dags
+from slipstream_airflow.notifications.alert import AlertNotifier
 from slipstream_airflow.operators.decide_retraining import DecideRetrainingOperator
 from slipstream_airflow.operators.report_drift import ReportDriftOperator
 from slipstream_airflow.operators.report_performance import ReportPerformanceOperator
-from slipstream_airflow.operators.signal_retraining import SignalRetrainingOperator
 from slipstream_airflow.params import monitoring_form
 from slipstream_airflow.schedules import after_interval
 from slipstream_airflow.sensors.table import TablesCompleteSensor
@@ -46,11 +46,9 @@ def monitoring_dag(model: Model) -> DAG:
             drift=drift.output,
             performance=performance.output,
             outlets=[monitoring_asset(model)],
+            on_success_callback=AlertNotifier(model=model.name),
         )
-        signal = SignalRetrainingOperator(
-            task_id="signal_retraining", model=model.name, decision=decision.output, outlets=[retrain_asset(model)]
-        )
-        wait >> [drift, performance] >> decision >> signal
+        wait >> [drift, performance] >> decision
     return dag
 
 

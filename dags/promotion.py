@@ -17,6 +17,7 @@ from slipstream.definitions import Model
 from slipstream_airflow.assets import challenger_asset, champion_asset
 from slipstream_airflow.defaults import dag_defaults
 from slipstream_airflow.generation import doc, make_model_dags
+from slipstream_airflow.notifications.alert import AlertNotifier
 from slipstream_airflow.operators.compare_with_champion import CompareWithChampionOperator
 from slipstream_airflow.operators.promote_model import PromoteModelOperator
 from slipstream_airflow.operators.reject_challenger import RejectChallengerOperator
@@ -52,6 +53,7 @@ def promotion_dag(model: Model) -> DAG:
             verdict=verdict.output,
             approval=approval,
             outlets=[champion_asset(model)],
+            on_success_callback=AlertNotifier(model=model.name),
         )
         reject = RejectChallengerOperator(
             task_id=REJECT,
@@ -59,6 +61,7 @@ def promotion_dag(model: Model) -> DAG:
             verdict=verdict.output,
             approval=approval,
             trigger_rule="none_failed_min_one_success",
+            on_success_callback=AlertNotifier(model=model.name),
         )
         decided = gate(verdict.output)
         decided >> [promote, reject]

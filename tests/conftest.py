@@ -6,23 +6,25 @@ import atexit
 import os
 import shutil
 import tempfile
-from pathlib import Path
+from typing import Any
 
 import pytest
-
-TESTS = Path(__file__).resolve().parent
 
 AIRFLOW_HOME = tempfile.mkdtemp(prefix="slipstream-airflow-")
 atexit.register(shutil.rmtree, AIRFLOW_HOME, ignore_errors=True)
 os.environ["AIRFLOW_HOME"] = AIRFLOW_HOME
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
-TOGETHER = ("e2e", "dags")  # folders whose files share a stack, or Airflow's tables: one process each, not one a file
+TOGETHER = ("tests/e2e/", "tests/dags/")  # their files share a stack, or Airflow's tables, which a process makes once
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file's tests in one process, as fixtures of the session are made once in each."""
-    for item in items:
-        folder, *_ = item.path.relative_to(TESTS).parts
-        item.add_marker(pytest.mark.xdist_group(folder if folder in TOGETHER else str(item.path.relative_to(TESTS))))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Send each file to one process, and the files of a folder that shares its fixtures to the same one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFolder(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((each for each in TOGETHER if nodeid.startswith(each)), super()._split_scope(nodeid))
+
+    return ByFolder(config, log) if config.getvalue("dist") == "loadfile" else None

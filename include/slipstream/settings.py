@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str = Field(
         default="", description="The MLflow server. Default: what `slipstream up` started."
     )
+    mlflow_url: str = Field(default="", description="The MLflow UI's address, for links. Default: where the server is.")
     memory_limit: int = Field(default_factory=_half_of_memory, gt=0, description="Bytes that SQL may hold in memory.")
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1, gt=0, description="Threads that SQL may use.")
     max_line_bytes: int = Field(default=1_000_000, gt=0, description="A longer line of a text file is quarantined.")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.sdk import Asset
+from airflow.sdk import Asset, AssetWatcher
+
+from slipstream_airflow.triggers.retrain import RetrainTrigger
 
 if TYPE_CHECKING:
     from slipstream.definitions import Model, Source, View
@@ -41,5 +43,6 @@ def monitoring_asset(model: Model) -> Asset:
 
 
 def retrain_asset(model: Model) -> Asset:
-    """Return ``slipstream://<model>/retrain``: the signal that starts a training."""
-    return Asset(f"slipstream://{model.name}/retrain")
+    """Return ``slipstream://<model>/retrain``: starts a training; the triggerer watches the lake for it."""
+    watcher = AssetWatcher(name=f"{model.name}_retrain", trigger=RetrainTrigger(model=model.name))
+    return Asset(f"slipstream://{model.name}/retrain", watchers=[watcher])

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Due = Literal["start", "end"]
 BACKFILL = "backfill"
 MANUAL = "manual"
+SIGNALLED = "asset_triggered"
+SCHEDULED = ("scheduled", BACKFILL)
 TICK = timedelta(microseconds=1)
 
 
@@ -90,10 +92,10 @@ def _due_by_now(interval: Interval, due: Due) -> Interval:
 def as_of_of(context: Context, schedule: Schedule | None, *, as_of: str | None = None) -> datetime:
     """Return the time, as known at which a model is to be trained.
 
-    In this order: ``as_of``, the run's param ``as_of``, what the retrain signal says (so a replay of the past trains
-    in the past), the end of a scheduled or backfilled run's interval, and else the time of the run.
+    In this order: ``as_of``, the run's param ``as_of``, the end of a scheduled or backfilled run's interval, and else
+    the time of the run. A training for an alarm stands at the end of the alarm's window: see ``ClaimTrainingOperator``.
     """
-    given = as_of or params_of(context).get("as_of") or _signalled(context)
+    given = as_of or params_of(context).get("as_of")
     if given:
         return utc(given)
     dag_run = context["dag_run"]
@@ -103,16 +105,9 @@ def as_of_of(context: Context, schedule: Schedule | None, *, as_of: str | None =
     return logical_date or utc(_plain(dag_run.run_after) or datetime.now(UTC))
 
 
-def signals_of(context: Context) -> list[dict[str, Any]]:
-    """Return what the asset events that triggered the run say, oldest first; empty where none did."""
-    events = context.get("triggering_asset_events") or {}
-    found = [event for of_one_asset in events.values() for event in of_one_asset]
-    return [dict(event.extra or {}) for event in sorted(found, key=lambda event: event.timestamp)]
-
-
-def _signalled(context: Context) -> str | None:
-    times = [signal["as_of"] for signal in signals_of(context) if signal.get("as_of")]
-    return max(times, key=utc, default=None)
+def is_signalled(context: Context) -> bool:
+    """Tell whether the retrain signal started the run. What it says counts for nothing: the ledger says what is so."""
+    return bool(context["dag_run"].run_type == SIGNALLED)
 
 
 def run_of(context: Context) -> Run:
@@ -134,6 +129,11 @@ def started_by(context: Context) -> str | None:
 def is_backfill(context: Context) -> bool:
     """Tell whether a backfill made the run."""
     return bool(context["dag_run"].run_type == BACKFILL)
+
+
+def looks_back(context: Context) -> bool:
+    """Tell whether the run judges the past only: a backfill, unless its param ``signal_in_backfill`` says otherwise."""
+    return is_backfill(context) and not params_of(context).get("signal_in_backfill")
 
 
 def params_of(context: Context) -> Mapping[str, Any]:

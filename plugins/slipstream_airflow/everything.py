@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from slipstream_airflow import assets, defaults, generation, params, schedules, timetables
+from slipstream_airflow.notifications import alert
 from slipstream_airflow.operators import (
     build_training_set,
+    claim_training,
     compare_with_champion,
     decide_retraining,
     fit_candidate,
@@ -21,16 +23,17 @@ from slipstream_airflow.operators import (
     request_approval,
     restore_version,
     score_population,
-    signal_retraining,
     sweep_staging,
     validate_batch,
 )
 from slipstream_airflow.sensors import batch, table
 
 __all__ = [
+    "alert",
     "assets",
     "batch",
     "build_training_set",
+    "claim_training",
     "compare_with_champion",
     "decide_retraining",
     "defaults",
@@ -51,7 +54,6 @@ __all__ = [
     "restore_version",
     "schedules",
     "score_population",
-    "signal_retraining",
     "sweep_staging",
     "table",
     "timetables",

@@ -92,4 +92,4 @@ def lake_tables() -> list[str]:
     found = [f"{kind}/{name}" for name in definitions.sources for kind in ("raw", "quarantine")]
     found += [view.table for view in definitions.views.values()]
     found += [table for model in definitions.models.values() for table in (model.table, model.monitoring_table)]
-    return [*sorted(found), "ledger/promotions"]
+    return [*sorted(found), "ledger/alerts", "ledger/retraining", "ledger/promotions"]

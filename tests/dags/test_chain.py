@@ -62,11 +62,14 @@ def test_features_are_materialised_once_their_inputs_are_there(dagbag: Any, proj
 
 
 def test_training_registers_a_challenger_that_promotion_makes_champion(dagbag: Any, project: Any) -> None:
+    from slipstream.monitoring import retrainings
     from slipstream.promotion import champion
 
     project.fill(0, 21)
     states = run(dagbag, "returns.training", as_of=AS_OF, reason="The first one.")
     assert set(states.values()) == {"success"}
+    claimed = retrainings("returns", lake=project.lake)[-1]
+    assert (claimed.action, claimed.why, claimed.reason) == ("started", ("manual",), "The first one.")
     states = run(dagbag, "returns.promotion")
     assert states["promote_challenger"] == "success"
     assert states["reject_challenger"] == "skipped"
@@ -99,12 +102,14 @@ def test_scoring_publishes_the_predictions_of_an_interval(dagbag: Any, project: 
     assert set(predictions["model_version"].to_pylist()) == {"1"}
 
 
-def test_monitoring_judges_an_interval_and_signals_only_to_retrain(dagbag: Any, project: Any) -> None:
+def test_monitoring_judges_an_interval_and_writes_down_what_it_decides(dagbag: Any, project: Any) -> None:
+    from slipstream.monitoring import retrainings
+
     states = run(dagbag, "returns.monitoring", SCORED)
-    assert states["decide"] == "success"
-    decided = project.lake.table("monitoring/returns").read(columns=["kind", "value"]).to_pylist()
-    retrain = next(row["value"] for row in decided if row["kind"] == "decision")
-    assert states["signal_retraining"] == ("success" if retrain else "skipped")
+    assert set(states.values()) == {"success"}
+    decided = retrainings("returns", lake=project.lake)[-1]
+    assert (decided.action, decided.as_of) == ("no", SCORED + timedelta(days=1))
+    assert decided.reason
 
 
 def test_a_worse_challenger_is_rejected_and_the_champion_stays(dagbag: Any, project: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,13 +11,14 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 INGESTION = ["wait_for_batch", "load_batch", "validate_batch", "publish_batch"]
 PROMOTION = ["compare_with_champion", "gate", "promote_challenger", "reject_challenger"]
-MONITORING = ["wait_for_predictions", "report_drift", "report_performance", "decide", "signal_retraining"]
+MONITORING = ["wait_for_predictions", "report_drift", "report_performance", "decide"]
+TRAINING = ["claim_training", "build_training_set", "fit_candidate", "register_challenger"]
 TASKS = {
     "orders.ingestion": INGESTION,
     "outcomes.ingestion": INGESTION,
     "order_facts.features": ["wait_for_inputs", "materialise_features"],
-    "returns.training": ["build_training_set", "fit_candidate", "register_challenger"],
-    "refunds.training": ["build_training_set", "fit_candidate", "register_challenger"],
+    "returns.training": TRAINING,
+    "refunds.training": TRAINING,
     "returns.promotion": PROMOTION,
     "refunds.promotion": [*PROMOTION, "request_approval"],
     "returns.scoring": ["wait_for_features", "score_population", "publish_predictions"],
@@ -156,6 +158,32 @@ def test_a_model_without_a_schedule_is_trained_on_the_signal_alone(dagbag: Any) 
     assert "slipstream://returns/retrain" in str(dagbag.dags["returns.training"].timetable)
 
 
+def test_the_triggerer_watches_the_lake_for_a_training_to_start(dagbag: Any) -> None:
+    from slipstream_airflow.assets import retrain_asset
+
+    (watcher,) = retrain_asset(SimpleNamespace(name="refunds")).watchers  # type: ignore[arg-type]
+    path, arguments = watcher.trigger.serialize()
+    assert path == "slipstream_airflow.triggers.retrain.RetrainTrigger"
+    assert arguments["model"] == "refunds"
+    assert "refunds_retrain" in str(serialised(dagbag, "refunds.training").timetable.serialize())
+
+
+def test_changes_of_an_alarm_are_told_where_they_come_about(dagbag: Any) -> None:
+    telling = {
+        f"{dag_id}.{task.task_id}"
+        for dag_id, dag in dagbag.dags.items()
+        for task in dag.tasks
+        if task.has_on_success_callback
+    }
+    tasks = (
+        "monitoring.decide",
+        "training.claim_training",
+        "promotion.promote_challenger",
+        "promotion.reject_challenger",
+    )
+    assert telling == {f"{model}.{task}" for model in ("returns", "refunds") for task in tasks}
+
+
 def test_trainings_queue_in_a_pool_of_their_own(dagbag: Any) -> None:
     dag = dagbag.dags["returns.training"]
     assert dag.get_task("fit_candidate").pool == "training"
@@ -185,7 +213,8 @@ def test_what_stages_write_is_announced_as_assets(dagbag: Any) -> None:
     assert outlets["slipstream://raw/orders"] == "orders.ingestion.publish_batch"
     assert outlets["slipstream://features/order_facts"] == "order_facts.features.materialise_features"
     assert outlets["slipstream://returns/challenger"] == "returns.training.register_challenger"
-    assert outlets["slipstream://returns/retrain"] == "returns.monitoring.signal_retraining"
+    assert outlets["slipstream://returns/monitoring"] == "returns.monitoring.decide"
+    assert "slipstream://returns/retrain" not in outlets
     assert outlets["slipstream://returns/predictions"] == "returns.scoring.publish_predictions"
 
 

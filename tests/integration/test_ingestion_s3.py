@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from types import SimpleNamespace
 
 import pytest
 
@@ -94,6 +95,80 @@ def test_an_object_replaced_while_it_is_read_is_noticed(s3, settings, put, monke
     monkeypatch.setattr(Delimited, "chunks", replaced)
     with pytest.raises(BatchNotReadyError, match=r"changed while it was read: in/2013-01-31/a.csv"):
         ingest(trips(), DAY, lake=Lake.from_settings(settings), settings=settings, run=RUN)
+
+
+def test_an_object_replaced_within_the_second_by_one_of_its_size_is_noticed(s3, settings, put, monkeypatch):
+    from slipstream.ingestion.connectors.delimited import Delimited
+
+    put("a.csv", CONTENT.encode())
+    whole = Delimited.chunks
+
+    def replaced(reader):
+        put("a.csv", CONTENT.replace("9", "8").encode())
+        yield from whole(reader)
+
+    monkeypatch.setattr(Delimited, "chunks", replaced)
+    with pytest.raises(BatchNotReadyError, match=r"changed while it was read: in/2013-01-31/a.csv"):
+        ingest(trips(), DAY, lake=Lake.from_settings(settings), settings=settings, run=RUN)
+    assert s3.list_keys("lake/raw") == []
+    monkeypatch.undo()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    assert ingest(trips(), DAY, lake=Lake.from_settings(settings), settings=settings, run=RUN).accepted == 2
+
+
+def test_the_same_object_put_again_is_the_same_batch(settings, put):
+    put("a.csv", CONTENT.encode())
+    lake = Lake.from_settings(settings)
+    first = ingest(trips(), DAY, lake=lake, settings=settings, run=RUN)
+    put("a.csv", CONTENT.encode())
+    again = ingest(trips(), DAY, lake=lake, settings=settings, run=RUN)
+    assert (again.digest, again.changed) == (first.digest, False)
+
+
+def test_a_day_may_be_more_objects_than_a_store_lists_at_once(settings, put, monkeypatch):
+    monkeypatch.setattr("slipstream.lake.storage.PAGE", 7)
+    for number in range(30):
+        put(f"{number:04d}.csv", f"trip,fare\n{number},1\n".encode())
+    assert len(look_for_batch(trips(), DAY, settings=settings).files) == 30
+    assert ingest(trips(), DAY, lake=Lake.from_settings(settings), settings=settings, run=RUN).accepted == 30
+
+
+def test_an_object_of_many_parts_is_one_file(s3, settings):
+    source, note = trips(), "x" * 5_000
+    lines = ["trip,fare,note\n", *(f"{number},1,{note}\n" for number in range(1_200))]
+    content = "".join(lines).encode()
+    client, where = s3.client(), {"Bucket": s3.bucket, "Key": "landing/in/2013-01-31/a.csv"}
+    upload = client.create_multipart_upload(**where)["UploadId"]
+    parts = []
+    for number, start in enumerate(range(0, len(content), 5 * 2**20), start=1):
+        body = content[start : start + 5 * 2**20]
+        part = client.upload_part(**where, UploadId=upload, PartNumber=number, Body=body)
+        parts.append({"PartNumber": number, "ETag": part["ETag"]})
+        assert not look_for_batch(source, DAY, settings=settings).ready, "an upload that goes on is no object yet"
+    client.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": parts})
+    assert len(parts) > 1
+    assert ingest(source, DAY, lake=Lake.from_settings(settings), settings=settings, run=RUN).accepted == 1_200
+
+
+def test_a_sensor_that_waits_for_objects_holds_no_worker(settings, put, monkeypatch):
+    import asyncio
+
+    from slipstream_airflow import generation
+    from slipstream_airflow.triggers.batch import BatchTrigger
+
+    monkeypatch.setattr(generation, "sound_definitions", lambda: SimpleNamespace(source=lambda name: trips()))
+    monkeypatch.setattr("slipstream.settings.get_settings", lambda: settings)
+    trigger = BatchTrigger(source="trips", interval_start="2013-01-31", poll_interval=0.05)
+
+    async def arrive() -> str:
+        waiting = asyncio.ensure_future(anext(trigger.run()))
+        done, _ = await asyncio.wait([waiting], timeout=0.5)
+        assert not done, "nothing has arrived yet"
+        put("a.csv", CONTENT.encode())
+        return (await asyncio.wait_for(waiting, timeout=30)).payload["status"]
+
+    assert asyncio.run(arrive()) == "ready"
 
 
 def test_a_bucket_that_does_not_answer_is_worth_another_try(s3, settings):

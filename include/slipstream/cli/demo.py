@@ -62,11 +62,26 @@ def _print(found: Mapping[str, Any]) -> None:
     print_table("Versions", found["versions"], empty="")
     short = [{name: value for name, value in row.items() if name != "because"} for row in found["verdicts"]]
     print_table("Verdicts of the gate", short, empty="")
-    print_table("Drift", found["drift"], empty="")
+    short = [{name: row[name] for name in row if name not in ("alarm", "decisions")} for row in found["drift"]]
+    print_table("Drift", short, empty="")
     print_table("Time", [{"stage": name, "seconds": value} for name, value in found["seconds"].items()], empty="")
     for each in found["last_verdicts"]:
         console.print()
         print_verdict(each)
+    console.print()
+    for each in found["drift"]:
+        console.print(_alarm(each), highlight=False)
+
+
+def _alarm(drift: Mapping[str, Any]) -> str:
+    """Say in a line how a model's alarms ended, and what the policy decided."""
+    model, alarm = drift["model"], drift["alarm"]
+    decided = f" The policy: {drift['decisions'][-1]['reason']}" if drift["decisions"] else ""
+    if alarm is None:
+        return f"{model}: no alarm, none found in {drift['windows']} window(s).{decided}"
+    state = "open" if alarm["open"] else "over"
+    kinds, since = ", ".join(alarm["alarms"]), alarm["since"].removesuffix("T00:00:00Z")
+    return f"{model}: alarm for {kinds}, {state}, since {since}; {alarm['came_of_it']}.{decided}"
 
 
 class Bars:

@@ -1,4 +1,4 @@
-"""``slipstream lake log|show|verify``: what was written, by whom, and whether it still is what it was."""
+"""``slipstream lake``: what was written, by whom, whether it still is what it was; and the store below it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from slipstream.intervals import Interval
     from slipstream.lake import Lake
 
-app = typer.Typer(help="Look into the lake.", no_args_is_help=True)
+app = typer.Typer(help="Look into the lake, make its store ready, copy it.", no_args_is_help=True)
 
 TableName = Annotated[str, typer.Argument(help="For example raw/movements or predictions/arrival_delay.")]
 When = Annotated[str | None, typer.Option("--interval", help="A day such as 2013-01-31, or START/END, in UTC.")]
@@ -132,3 +132,43 @@ def _verify(lake: Lake, name: str, stretch: Interval | None) -> list[Any]:
     if stretch is None:
         return table.verify()
     return [found for each in table.intervals() if each.overlaps(stretch) for found in table.verify(each)]
+
+
+@app.command()
+def prepare(
+    places: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PLACE", help="More folders or s3:// addresses, for artifacts or logs."),
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Make the folders or buckets of lake and landing; fail where a bucket cannot keep two writers apart."""
+    from slipstream.lake.stores import prepare_places
+
+    settings = project().settings
+    ours = [settings.lake, settings.landing, settings.staging, settings.reports]
+    found = [each.as_dict() for each in prepare_places([*ours, *(places or ())], settings)]
+    if as_json:
+        print_json(found)
+    else:
+        print_table("Ready", found, empty="")
+
+
+@app.command()
+def copy(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A folder or s3://bucket/prefix.")],
+    destination: Annotated[str, typer.Argument(metavar="DESTINATION", help="Likewise; made where there is none.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Copy a lake, or any store whose files never change, for a backup; what is there already is left."""
+    from slipstream.lake.stores import copy_store
+
+    done = copy_store(source, destination, project().settings)
+    if as_json:
+        print_json(done.as_dict())
+    else:
+        console.print(
+            f"{done.copied} file(s) copied to {done.destination}, {done.bytes:,} bytes; {done.present} were there."
+        )

@@ -41,6 +41,7 @@ COMMANDS = {
         ("rollback", "rollback"),
         ("lineage", "lineage"),
         ("replay", "replay"),
+        ("backtest", "backtest"),
         ("monitor", "monitor"),
         ("explain", "explain"),
         ("gate", "gate"),

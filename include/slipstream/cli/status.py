@@ -33,11 +33,13 @@ def status(*, as_json: AsJson = False) -> None:
 
 
 def _in_short(row: dict[str, Any]) -> dict[str, Any]:
-    """Say the last alarm in a few words, such as ``2013-02-15: drift, prediction_drift``; JSON keeps all of it."""
+    """Say the last alarm in a few words, such as ``drift: since 2013-02-15, not retrained``; JSON keeps all of it."""
     alarm = row.get("last_alarm")
     if alarm is None:
         return row
-    return {**row, "last_alarm": f"{alarm['at'].removesuffix('T00:00:00Z')}: {', '.join(alarm['alarms'])}"}
+    since, until = (alarm[name].removesuffix("T00:00:00Z") for name in ("since", "at"))
+    when = f"since {since}" if alarm["open"] else f"{since} to {until}"
+    return {**row, "last_alarm": f"{', '.join(alarm['alarms'])}: {when}, {alarm['came_of_it']}"}
 
 
 def _written(here: Project, name: str, table: str) -> dict[str, Any]:

@@ -179,14 +179,31 @@ class Monitoring(Strict):
         default=0.8, ge=0, le=1, description="Performance is pending while a smaller share of a window has labels."
     )
     persistence: Persistence = Persistence()
+    alerts: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The Airflow connection by which changes of an alarm are told. Default: slipstream_alerts.",
+    )
 
 
 class Retraining(Strict):
-    """Which alarms retrain, and how often at most."""
+    """What starts a training by itself, and how often at most."""
 
-    reasons: tuple[Literal["drift", "performance", "schedule", "new_labels", "manual"], ...] = ("drift", "performance")
-    cooldown: Duration = timedelta(days=7)
-    min_new_labels: int = Field(default=1000, ge=0)
+    reasons: tuple[Literal["drift", "performance", "schedule", "new_labels", "manual"], ...] = Field(
+        default=("drift", "performance"),
+        description="drift and performance: an alarm. new_labels: min_new_labels of them, without an alarm. A training "
+        "by training.schedule or by hand always starts; schedule and manual may be named, and change nothing.",
+    )
+    cooldown: Duration = Field(default=timedelta(days=7), description="So old the newest training has to be.")
+    min_new_labels: int = Field(
+        default=1000, ge=0, description="So many labels have to have matured since the newest training."
+    )
+    min_new_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="A training waits until the version in service is older than this share of the time its rows span.",
+    )
 
 
 class Card(Strict):

@@ -14,11 +14,18 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from slipstream.definitions.base import spell_duration
 from slipstream.definitions.model import Model
+from slipstream.definitions.policy import Policy
 from slipstream.definitions.source import Contract, Source
 from slipstream.definitions.view import View
 
 FOLDER = Path("docs/reference/schemas")
-_FILES: Mapping[str, type[BaseModel]] = {"source": Source, "expectations": Contract, "view": View, "model": Model}
+_FILES: Mapping[str, type[BaseModel]] = {
+    "source": Source,
+    "expectations": Contract,
+    "view": View,
+    "model": Model,
+    "policy": Policy,
+}
 
 
 class _Plain(GenerateJsonSchema):

@@ -84,9 +84,41 @@ class Demo:
         with self._timed("Monitor the days after", None) as step:
             crons = {each.name: Schedule(each.monitoring.schedule) for each in self._models()}
             self._backfill(step, {f"{name}.monitoring": self._since(cron) for name, cron in crons.items()})
+        with self._timed("Let the policy decide on the newest window", len(plan.models) * 2) as step:
+            self._decide(step, {name: since[-1] for name, cron in crons.items() if (since := self._since(cron))})
         for as_of in plan.trainings[1:]:
             with self._timed("Train and judge a second challenger", len(plan.models) * 2) as step:
                 self._train(step, as_of)
+
+    def _decide(self, step: str, newest: dict[str, datetime]) -> None:
+        """Watch each model's newest window as if it were today, for a backfill decides nothing; see it trained for."""
+        from slipstream.monitoring import retrainings
+        from slipstream.promotion import ledger
+
+        runs = {
+            name: self.api.trigger(f"{name}.monitoring", {"interval_start": iso(start)})
+            for name, start in newest.items()
+        }
+
+        def judged(name: str) -> bool:
+            rows = retrainings(name, lake=self.lake)
+            wanted = next((row for row in reversed(rows) if row.action != "started"), None)
+            if wanted is None or wanted.action == "no":
+                return True
+            started = [row for row in rows if row.key == wanted.key and row.action == "started"]
+            later = (row for row in ledger(name, lake=self.lake) if row.as_of == wanted.as_of)
+            return bool(started) and any(row.at > started[0].at for row in later)
+
+        def over() -> bool:
+            self._approve(list(newest))
+            watched = [name for name in newest if self.api.state(f"{name}.monitoring", runs[name]) in DONE]
+            done = [name for name in watched if judged(name)]
+            self.show.advance(step, len(watched) + len(done))
+            stages = ("monitoring", "training", "promotion")
+            self._stop_on_failure([f"{name}.{stage}" for name in newest for stage in stages])
+            return len(done) == len(newest)
+
+        wait_until(over, what="The decision on the newest window", seconds=PATIENCE)
 
     def _models(self) -> list[Model]:
         return [self.definitions.model(name) for name in self.plan.models]

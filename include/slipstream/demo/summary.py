@@ -99,7 +99,7 @@ def _answer(approval: Mapping[str, Any] | None) -> str:
 
 
 def _drift(model: Any, lake: Lake) -> dict[str, Any]:
-    from slipstream.monitoring import alarm_states
+    from slipstream.monitoring import alarm_states, last_alarm, retrainings
 
     states = alarm_states(model, lake=lake)
     opened = {kind: each.at for each in reversed(states) for kind in each.alarms}
@@ -110,6 +110,8 @@ def _drift(model: Any, lake: Lake) -> dict[str, Any]:
         "windows_with_an_alarm": sum(bool(each.alarms) for each in states),
         "alarms_since": alarms or "none found",
         "most_drifted": _most_drifted(model, lake) if states else "none found",
+        "alarm": alarm.as_dict() if (alarm := last_alarm(model, lake=lake)) else None,
+        "decisions": [row.as_dict() for row in retrainings(model, lake=lake) if row.action != "started"],
     }
 
 

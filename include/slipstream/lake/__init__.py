@@ -2,6 +2,7 @@
 
 from slipstream.lake.commits import Commit, Provenance, Run, Verification
 from slipstream.lake.digest import Digest, RowDigest, digest_rows
+from slipstream.lake.journal import Journal
 from slipstream.lake.lake import Lake
 from slipstream.lake.maintenance import Compaction, Vacuum
 from slipstream.lake.tables import Table
@@ -10,6 +11,7 @@ __all__ = [
     "Commit",
     "Compaction",
     "Digest",
+    "Journal",
     "Lake",
     "Provenance",
     "RowDigest",

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pyarrow.fs as pafs
 
 from slipstream.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object of a bucket as it was listed; ``etag`` is another one whenever its content is."""
+
+    path: str
+    size: int
+    modified: datetime
+    etag: str
+
+
+PAGE = 1_000
+"""Objects that a store lists at once, at most."""
 
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 
@@ -68,6 +84,28 @@ class Storage:
         """Make the folder of a path on ``filesystem``; object stores have none, so nothing is made there."""
         if self.is_local:
             Path(path).mkdir(parents=True, exist_ok=True)
+
+    def objects(self, prefix: str) -> Iterator[StoredObject]:
+        """Yield the objects of a bucket whose path under the root begins with ``prefix``.
+
+        Arrow's listing has no ETags, and two objects of one size may be written within one second.
+
+        Raises:
+            OSError: The store did not answer, or refused.
+        """
+        import boto3
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        bucket, _, root = self.base.partition("/")
+        try:
+            client = boto3.client("s3", endpoint_url=self._option("AWS_ENDPOINT_URL"), region_name=self._region)
+            pages = client.get_paginator("list_objects_v2").paginate(
+                Bucket=bucket, Prefix=f"{root}/{prefix}".lstrip("/"), PaginationConfig={"PageSize": PAGE}
+            )
+            for item in (item for page in pages for item in page.get("Contents", ())):
+                yield StoredObject(f"{bucket}/{item['Key']}", item["Size"], item["LastModified"], item["ETag"])
+        except (BotoCoreError, ClientError) as error:
+            raise OSError(str(error)) from error
 
     @property
     def delta_options(self) -> dict[str, str]:

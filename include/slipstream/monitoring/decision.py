@@ -1,17 +1,17 @@
-"""From numbers to a decision: retrain or not, and why; every decision is a row."""
+"""From numbers to a decision: retrain or not, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from slipstream.intervals import Interval, Schedule, iso, utc
+from slipstream.intervals import Interval, iso, utc
 from slipstream.monitoring.drift import DriftReport, report_drift
 from slipstream.monitoring.performance import PerformanceReport, report_performance
 from slipstream.monitoring.rows import Measurement, schema
-from slipstream.monitoring.state import alarm_state, alarm_states
+from slipstream.monitoring.state import alarm_state
 from slipstream.monitoring.verdicts import verdicts_of
 
 if TYPE_CHECKING:
@@ -19,8 +19,16 @@ if TYPE_CHECKING:
 
     from slipstream.definitions import Definitions, Model
     from slipstream.lake import Lake, Run
-    from slipstream.promotion import Registry
     from slipstream.settings import Settings
+
+
+REASONS = {
+    "drift": "drift",
+    "prediction_drift": "drift",
+    "performance": "performance",
+    "new_labels": "new_labels",
+}
+"""What the policy calls an alarm, or the coming of labels."""
 
 
 @dataclass(frozen=True)
@@ -61,33 +69,46 @@ def decide(
     lake: Lake,
     settings: Settings,
     run: Run,
+    backfill: bool = False,
 ) -> Decision:
     """Judge the numbers of ``interval``, write them to ``monitoring/<model>``, and say what follows.
 
-    The rows are of this window alone, the decision in them included: what the policy says of it by itself. Whether to
-    retrain is asked of the alarms that are open after it, which are not written, for other windows may come later.
+    The rows are of this window alone. Which alarms are open, and whether to retrain for them, follows from several
+    windows and from what was done before; that is decided of the newest window, once, in ``ledger/retraining``.
+
+    Args:
+        model: Whose numbers.
+        interval: Of which interval.
+        drift: What ``report_drift`` returned.
+        performance: What ``report_performance`` returned.
+        lake: Where the rows go.
+        settings: Where the registry is.
+        run: Who writes.
+        backfill: The window is written after the fact: nothing is decided, now or by whoever sees the row.
     """
     from slipstream.lake import Provenance
     from slipstream.monitoring.reports import link_report
+    from slipstream.monitoring.retraining import BACKFILL, consider
     from slipstream.promotion import Registry
 
     verdicts = verdicts_of(model, [*drift.metrics, *performance.metrics])
     beyond = tuple(verdict.metric for verdict in verdicts if verdict.alarm)
-    registry = Registry.from_settings(settings)
-    newest = _newest_training(registry, model, interval.end)
-    alone, reason = judge(model, interval, beyond, newest)
-    decision = Measurement("decision", "retrain", "policy", float(alone), None, bool(beyond), drift.rows, 0, reason)
-    rows = _as_rows(interval, drift, performance, (*verdicts, decision))
-    provenance = Provenance(run=run, inputs={**performance.versions, **drift.versions}, definition=model.digest)
+    inputs, extra = {**performance.versions, **drift.versions}, {BACKFILL: True} if backfill else {}
+    provenance = Provenance(run=run, inputs=inputs, definition=model.digest, extra=extra)
+    rows = _as_rows(interval, drift, performance, verdicts)
     commit = lake.table(model.monitoring_table).write(interval, rows, provenance=provenance)
     if drift.report and drift.model_version:
-        link_report(registry, model, drift.model_version, interval, drift.report, settings)
+        link_report(Registry.from_settings(settings), model, drift.model_version, interval, drift.report, settings)
     state = alarm_state(model, lake=lake, at=interval.end)
     alarms = state.alarms if state is not None else ()
-    retrain, reason = judge(model, interval, alarms, newest)
+    decided = None if backfill else consider(model, lake=lake, settings=settings, run=run)
+    if decided is None:
+        retrain, reason = False, "A backfill judges the past: nothing is decided, and nothing retrains."
+    else:
+        retrain, reason = decided.action == "retrain" and decided.as_of == interval.end, decided.reason
     if state is not None and beyond and not alarms:
         counts = ", ".join(f"{kind} in {state.beyond[kind]} of {state.windows} windows" for kind in beyond)
-        reason = f"Beyond bounds: {counts}; an alarm takes {model.monitoring.persistence.alarms}."
+        reason = f"Beyond bounds: {counts}; an alarm takes {model.monitoring.persistence.alarms}. {reason}"
     return Decision(
         model=model.name,
         interval=str(interval),
@@ -104,21 +125,49 @@ def decide(
     )
 
 
-def judge(model: Model, interval: Interval, alarms: Sequence[str], newest: datetime | None) -> tuple[bool, str]:
-    """Return whether to retrain, and the reason; ``newest`` is the time that the newest version stands at (UTC)."""
-    policy = model.retraining
-    reasons = {"drift": "drift", "prediction_drift": "drift", "performance": "performance"}
-    wanted = sorted({reasons[alarm] for alarm in alarms if alarm in reasons and reasons[alarm] in policy.reasons})
+def reasons_of(model: Model, alarms: Sequence[str]) -> tuple[str, ...]:
+    """Return for which of these alarms the policy of ``model`` retrains, by the policy's words."""
+    found = {REASONS[alarm] for alarm in alarms if alarm in REASONS}
+    return tuple(sorted(found & set(model.retraining.reasons)))
+
+
+def judge(
+    model: Model,
+    interval: Interval,
+    alarms: Sequence[str],
+    newest: datetime | None,
+    serving: datetime | None = None,
+) -> tuple[bool, str]:
+    """Return whether to retrain, and the reason.
+
+    ``newest`` and ``serving`` are the times (UTC) that the newest version, and the one in service, stand at.
+    """
+    wanted = reasons_of(model, alarms)
     if not alarms:
         return False, "Nothing is beyond its bounds."
     if not wanted:
         return False, f"Beyond bounds: {', '.join(alarms)}; the policy does not retrain for it."
-    if newest is not None and interval.end - newest < policy.cooldown:
-        return (
-            False,
-            f"Beyond bounds: {', '.join(alarms)}; but the newest version is of {iso(newest)}, within cooldown.",
-        )
+    free = free_from(model, newest, serving)
+    if free is not None and interval.end < free:
+        why = f"but the newest training is of {iso(newest)}, " if newest is not None else "but "
+        return False, f"Beyond bounds: {', '.join(alarms)}; {why}and the next may start at {iso(free)}."
     return True, f"Beyond bounds: {', '.join(alarms)}; retrain for {', '.join(wanted)}."
+
+
+def free_from(model: Model, newest: datetime | None, serving: datetime | None) -> datetime | None:
+    """Return when the next training may start (UTC); None where there was none yet.
+
+    It is a cool-down after the ``newest`` training, and not before new rows are ``min_new_share`` of those of the
+    version in service, which stands at ``serving``: so a challenger that was rejected does not silence its alarm.
+    """
+    from slipstream.training.dataset import training_span
+
+    policy, found = model.retraining, []
+    if newest is not None:
+        found.append(newest + policy.cooldown)
+    if serving is not None and policy.min_new_share:
+        found.append(serving + policy.min_new_share * training_span(model, serving).length)
+    return max(found, default=None)
 
 
 def monitor(
@@ -129,43 +178,6 @@ def monitor(
     drift = report_drift(model, interval, **source)
     performance = report_performance(model, interval, **source)
     return decide(model, interval, drift, performance, lake=lake, settings=settings, run=run)
-
-
-def last_alarm(model: Model, *, lake: Lake) -> LastAlarm | None:
-    """Return the newest window at whose end an alarm was open."""
-    import pyarrow.compute as pc
-
-    state = next((each for each in reversed(alarm_states(model, lake=lake)) if each.alarms), None)
-    if state is None:
-        return None
-    last = Schedule(model.monitoring.schedule).interval_at(state.at - timedelta(microseconds=1))
-    decided = lake.table(model.monitoring_table).read(
-        last.start, last.end, columns=["note", "value"], where=pc.field("kind") == "decision"
-    )
-    note, value = next(((row["note"], row["value"]) for row in decided.to_pylist()), ("", 0.0))
-    return LastAlarm(state.at, state.alarms, str(note), bool(value), state.model_version)
-
-
-@dataclass(frozen=True)
-class LastAlarm:
-    """The newest window at whose end an alarm was open, and what was decided of it."""
-
-    at: datetime
-    alarms: tuple[str, ...]
-    reason: str
-    retrain: bool
-    model_version: str | None
-
-    def as_dict(self) -> dict[str, Any]:
-        return {**self.__dict__, "at": iso(self.at), "alarms": list(self.alarms)}
-
-
-def _newest_training(registry: Registry, model: Model, until: datetime) -> datetime | None:
-    """Return the time of the newest training before ``until``; one that this decision starts must not change it.
-
-    A version that somebody registered by hand stands at no time.
-    """
-    return max((at for at, _ in registry.times(model.name).values() if at < until), default=None)
 
 
 def _as_rows(

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from slipstream.errors import FatalError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from slipstream.promotion import LoadedModel, Registry
 
 ROWS = 500  # half a second of the tree algorithm, and shares are known to a percent
@@ -38,25 +40,29 @@ def importance_of(registry: Registry, model: str, version: str) -> Importance:
 
 @functools.lru_cache(maxsize=32)
 def _importance(tracking_uri: str, model: str, version: str) -> Importance:
-    from slipstream.attribution import refusal
     from slipstream.promotion import Registry
 
     registry = Registry(tracking_uri)
-    loaded = registry.load(model, version)
+    return weigh(registry.load(model, version), registry.reference(model, version))
+
+
+def weigh(loaded: LoadedModel, reference: pa.Table) -> Importance:
+    """Return the shares on rows of ``reference``, the version's own sample."""
+    from slipstream.attribution import refusal
+
     problem: str | None = refusal(loaded.estimator)
     if problem is None:
         try:
-            return Importance(_shares(registry, loaded))
+            return Importance(_shares(loaded, reference))
         except FatalError as error:  # contributions that do not add up must not stop the watching
             problem = str(error)
     return Importance(dict.fromkeys(loaded.kinds, round(1 / len(loaded.kinds), DIGITS)), problem)
 
 
-def _shares(registry: Registry, loaded: LoadedModel) -> dict[str, float]:
+def _shares(loaded: LoadedModel, reference: pa.Table) -> dict[str, float]:
     import numpy as np
 
-    rows = registry.reference(loaded.model, loaded.version).slice(0, ROWS)
-    found = loaded.attribute(rows)
+    found = loaded.attribute(reference.slice(0, ROWS))
     sizes = np.abs(found.contributions).mean(axis=0)
     if not sizes.sum() > 0:
         message = "no feature contributes anything to its scores"

@@ -21,7 +21,7 @@ REPORT, UNTIL = "slipstream.report", "slipstream.report_until"
 
 def keep_report(model: Model, interval: Interval, name: str, snapshot: Any, *, settings: Settings) -> str:
     """Save a report under the reports root and return its path there; the same window again replaces it."""
-    relative = f"{model.name}/{interval.start:%Y-%m-%dT%H%M%SZ}/{name}.html"
+    relative = _path(model, interval, name)
     storage = Storage(settings.reports, settings.storage_options())
     target = storage.path(relative)
     storage.make_folder(target.rpartition("/")[0])
@@ -54,6 +54,19 @@ def link_report(
         return
     if registry.run_tags(run_id).get(UNTIL, "") <= iso(interval.end):
         registry.tag_run(run_id, {REPORT: report_uri(settings, path), UNTIL: iso(interval.end)})
+
+
+def kept_report(model: Model, interval: Interval, name: str, *, settings: Settings) -> str | None:
+    """Return the path of a report below the reports root, None where none was kept."""
+    from pyarrow.fs import FileType
+
+    relative, storage = _path(model, interval, name), Storage(settings.reports, settings.storage_options())
+    found = storage.filesystem.get_file_info(storage.path(relative))
+    return relative if found.type == FileType.File else None
+
+
+def _path(model: Model, interval: Interval, name: str) -> str:
+    return f"{model.name}/{interval.start:%Y-%m-%dT%H%M%SZ}/{name}.html"
 
 
 def report_uri(settings: Settings, relative: str) -> str:

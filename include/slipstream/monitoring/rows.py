@@ -17,7 +17,6 @@ Kind = Literal[
     "performance",
     "significance",
     "verdict",
-    "decision",
 ]
 REFERENCE = "reference"
 

@@ -7,14 +7,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from slipstream.errors import NotFoundError, SchemaError
 from slipstream.intervals import iso, utc
 from slipstream.promotion.projection import repair
-from slipstream.promotion.registry import CHALLENGER, Registry, VersionDetails
+from slipstream.promotion.registry import CHALLENGER, Registry
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -145,7 +145,27 @@ def plan(
     ours = registry.details(model.name, challenger or _challenger(registry, model))
     against = champion or present
     theirs = registry.details(model.name, against) if against else None
-    moment = utc(as_of) if as_of is not None else ours.as_of
+    planned = between(model, ours, theirs, utc(as_of) if as_of is not None else ours.as_of)
+    if champion is None and ours.version == present:
+        return replace(planned, problem=f"Version {present} is the champion already: there is nothing to decide.")
+    return planned if planned.problem else replace(planned, problem=_lost_features(model, registry, planned))
+
+
+class Trained(Protocol):
+    """What a comparison asks of a version before any row is read."""
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def train_end(self) -> datetime: ...
+    @property
+    def baseline(self) -> float: ...
+    @property
+    def run_id(self) -> str: ...
+
+
+def between(model: Model, ours: Trained, theirs: Trained | None, moment: datetime) -> Comparison:
+    """Return the comparison of two versions at ``moment`` (UTC), with the problem that no rows are left, if so."""
     planned = Comparison(
         model=model.name,
         challenger=ours.version,
@@ -161,10 +181,7 @@ def plan(
         path="",
         problem=None,
     )
-    if champion is None and ours.version == present:
-        return replace(planned, problem=f"Version {present} is the champion already: there is nothing to decide.")
-    problem = _overlap(model, planned, ours, theirs) or _lost_features(model, registry, planned)
-    return replace(planned, problem=problem)
+    return replace(planned, problem=_overlap(model, planned, ours, theirs))
 
 
 def score_both(model: Model, planned: Comparison, found: FeatureSet, *, settings: Settings) -> Comparison:
@@ -174,7 +191,7 @@ def score_both(model: Model, planned: Comparison, found: FeatureSet, *, settings
     from slipstream.lake.scratch import Scratch
 
     filled = replace(planned, rows=found.rows.num_rows, versions=dict(found.versions), digest=found.digest)
-    if problem := _poor_rows(model, found.rows):
+    if problem := poor_rows(model, found.rows):
         return replace(filled, problem=problem)
     scored, registry = found.rows, Registry.from_settings(settings)
     for role, version in (("challenger", filled.challenger), ("champion", filled.champion)):
@@ -203,7 +220,7 @@ def _challenger(registry: Registry, model: Model) -> str:
     return version
 
 
-def _overlap(model: Model, planned: Comparison, ours: VersionDetails, theirs: VersionDetails | None) -> str | None:
+def _overlap(model: Model, planned: Comparison, ours: Trained, theirs: Trained | None) -> str | None:
     last = planned.as_of - model.label.maturity
     if planned.start < last:
         return None
@@ -225,7 +242,8 @@ def _lost_features(model: Model, registry: Registry, planned: Comparison) -> str
     return None
 
 
-def _poor_rows(model: Model, rows: pa.Table) -> str | None:
+def poor_rows(model: Model, rows: pa.Table) -> str | None:
+    """Return why nothing can be decided on these rows; None where something can."""
     wanted = model.evaluation.min_rows
     if rows.num_rows < wanted:
         return (

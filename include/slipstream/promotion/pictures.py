@@ -165,14 +165,15 @@ def _reliability(verdict: Verdict, model: Model, evidence: Evidence) -> Section:
 
 
 def _worth(verdict: Verdict, model: Model, evidence: Evidence) -> Section | None:
-    from slipstream.promotion.checks.value import _worth as worth_of
+    from slipstream.promotion.checks.value import worth as worth_of
 
     check = _check(verdict, "value")
     settings: Any = next((each for each in model.gate if each.check == "value"), None)
     if check is None or settings is None or "champion_a_day" not in check.numbers:
         return None
     ours, theirs = (
-        worth_of(evidence, score, settings) for score in (evidence.challenger, np.asarray(evidence.champion))
+        worth_of(model, evidence.label, score, settings)
+        for score in (evidence.challenger, np.asarray(evidence.champion))
     )
     blocks = evidence.blocks(settings.block)
     days = settings.block / _DAY

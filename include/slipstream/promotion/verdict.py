@@ -116,18 +116,14 @@ def evaluate_gate(
     """
     from slipstream.provenance import code_version
 
-    checks: list[CheckResult] = []
-    evidence: Evidence | None = None
-    if comparison.problem is None:
-        evidence = comparison.evidence(model, settings=settings)
-        checks = [run_check(each, evidence) for each in model.gate]
-    outcome: VerdictOutcome = "undecided" if comparison.problem else overall(checks)
+    evidence = None if comparison.problem else comparison.evidence(model, settings=settings)
+    outcome, reason, checks = judge(model, comparison, evidence)
     verdict = Verdict(
         model=model.name,
         challenger=comparison.challenger,
         champion=comparison.champion,
         outcome=outcome,
-        reason=comparison.problem or _reason(outcome, checks),
+        reason=reason,
         comparison=comparison,
         checks=tuple(checks),
         gate=tuple(each.model_dump(mode="json") for each in model.gate),
@@ -139,6 +135,17 @@ def evaluate_gate(
     if record:
         record_verdict(verdict, model, evidence, settings=settings, definitions=definitions)
     return verdict
+
+
+def judge(
+    model: Model, comparison: Comparison, evidence: Evidence | None
+) -> tuple[VerdictOutcome, str, list[CheckResult]]:
+    """Return what the gate says of the evidence, why, and what each check found; no evidence is undecided."""
+    if comparison.problem or evidence is None:
+        return "undecided", comparison.problem or "There are no rows to decide on.", []
+    checks = [run_check(each, evidence) for each in model.gate]
+    outcome = overall(checks)
+    return outcome, _reason(outcome, checks), checks
 
 
 def decide(

@@ -91,6 +91,15 @@ def build_training_set(
     from slipstream.features import population_set
 
     as_of = utc(as_of)
+    span = training_span(model, as_of)
+    found = population_set(
+        model, span.start, span.end, definitions=definitions, lake=lake, settings=settings, as_of=as_of, labels=True
+    )
+    return stage(model, found, span, as_of=as_of, settings=settings, run=run)
+
+
+def training_span(model: Model, as_of: datetime) -> Interval:
+    """Return where the prediction times of a training at ``as_of`` (UTC) lie; FatalError where that is nowhere."""
     start, end = max(as_of - model.training.window, model.start), as_of - model.evaluation.window
     if start >= end:
         message = (
@@ -98,10 +107,7 @@ def build_training_set(
             f"evaluation window starts at {iso(end)}. Train at a later time, or shorten evaluation.window."
         )
         raise FatalError(message)
-    found = population_set(
-        model, start, end, definitions=definitions, lake=lake, settings=settings, as_of=as_of, labels=True
-    )
-    return stage(model, found, Interval(start, end), as_of=as_of, settings=settings, run=run)
+    return Interval(start, end)
 
 
 def stage(
@@ -129,7 +135,7 @@ def stage(
         digest=found.digest,
         run_id="",
     )
-    check_split(model, rows, staged)
+    check_split(model, rows, staged.rows - staged.validation_rows, boundary)
     Scratch(settings).write(staged.path, rows.schema, rows.to_batches())
     return open_parent(model, staged, settings=settings, run=run)
 
@@ -162,13 +168,13 @@ def check_rows(model: Model, rows: pa.Table, as_of: datetime) -> None:
         _check_classes(model, label, f"the {rows.num_rows} training rows")
 
 
-def check_split(model: Model, rows: pa.Table, staged: TrainingSet) -> None:
-    """Raise FatalError where the part before the validation has one class only."""
+def check_split(model: Model, rows: pa.Table, cut: int, boundary: datetime) -> None:
+    """Raise FatalError where the part before row ``cut``, at the time ``boundary``, has one class only."""
     if model.task == "binary_classification":
         import numpy as np
 
-        earlier = rows.column(LABEL).to_numpy()[: staged.rows - staged.validation_rows].astype(np.float64)
-        _check_classes(model, earlier, f"the rows before {iso(staged.validation_start)}, where validation starts")
+        earlier = rows.column(LABEL).to_numpy()[:cut].astype(np.float64)
+        _check_classes(model, earlier, f"the rows before {iso(boundary)}, where validation starts")
 
 
 def _check_classes(model: Model, label: NDArray[np.float64], where: str) -> None:

@@ -15,6 +15,9 @@ from slipstream.training.dataset import read_parts
 from slipstream.training.runs import log_dataset, log_numbers, open_candidate
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from slipstream.definitions import Model
     from slipstream.lake import Run
     from slipstream.settings import Settings
@@ -116,5 +119,10 @@ def measure(model: Model, estimator: Any, train: Part, validation: Part) -> tupl
     for name, rows in (("train", train), ("validation", validation)):
         score = predict(model.task, estimator, rows.frame)
         metrics |= {f"{name}.{key}": value for key, value in summary(model.task, rows.label, score).items()}
-        loss = float(row_losses(model.default_loss, rows.label, score).mean())
+        loss = mean_loss(model, rows, score)
     return {name: value for name, value in metrics.items() if math.isfinite(value)}, loss
+
+
+def mean_loss(model: Model, rows: Part, score: NDArray[np.float64]) -> float:
+    """Return the mean default loss of ``score``, shape ``(n,)``; of the validation part, candidates compete for it."""
+    return float(row_losses(model.default_loss, rows.label, score).mean())

@@ -40,7 +40,7 @@ class MlflowHook(BaseHook):
 
     @cached_property
     def address(self) -> str:
-        """The server's address without any password, for links."""
+        """The server's address without any password."""
         connection = self.connection
         if connection is None or not connection.host:
             from slipstream.settings import get_settings
@@ -50,6 +50,13 @@ class MlflowHook(BaseHook):
         port = f":{connection.port}" if connection.port else ""
         path = f"/{connection.schema.strip('/')}" if connection.schema else ""
         return f"{scheme if found else 'http'}://{place.rstrip('/')}{port}{path}"
+
+    @cached_property
+    def page_address(self) -> str:
+        """Where a browser finds the server; a task may know it by another name."""
+        from slipstream.settings import get_settings
+
+        return get_settings().mlflow_url.rstrip("/") or self.address
 
     @cached_property
     def tracking_uri(self) -> str:
@@ -74,11 +81,11 @@ class MlflowHook(BaseHook):
 
     def run_url(self, run_id: str) -> str:
         """Return the page of a run."""
-        return f"{self.address}/#/runs/{quote(run_id, safe='')}"
+        return f"{self.page_address}/#/runs/{quote(run_id, safe='')}"
 
     def version_url(self, model: str, version: str) -> str:
         """Return the page of a registered version."""
-        return f"{self.address}/#/models/{quote(model, safe='')}/versions/{quote(str(version), safe='')}"
+        return f"{self.page_address}/#/models/{quote(model, safe='')}/versions/{quote(str(version), safe='')}"
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the server for one registered model; what is wrong comes back as a message."""

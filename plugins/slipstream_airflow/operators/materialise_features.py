@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from slipstream_airflow import metrics
 from slipstream_airflow.context import interval_of, run_of
 from slipstream_airflow.operators.base import ViewOperator
 
@@ -30,4 +31,5 @@ class MaterialiseFeaturesOperator(ViewOperator):
             run=run_of(context),
         ).as_dict()
         self.announce(context, written)
+        metrics.report(metrics.of_rows(self.view, written))
         return written

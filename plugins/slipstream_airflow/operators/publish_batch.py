@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from slipstream_airflow import metrics
 from slipstream_airflow.context import run_of
 from slipstream_airflow.operators.base import Passed, SlipstreamOperator, passed
 
@@ -38,4 +39,5 @@ class PublishBatchOperator(SlipstreamOperator):
             run=run_of(context),
         ).as_dict()
         self.announce(context, published)
+        metrics.report(metrics.of_batch(self.source, published))
         return published

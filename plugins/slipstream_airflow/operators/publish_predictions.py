@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from slipstream_airflow import metrics
 from slipstream_airflow.context import run_of
 from slipstream_airflow.operators.base import ModelOperator, Passed, passed
 
@@ -37,4 +38,5 @@ class PublishPredictionsOperator(ModelOperator):
             run=run_of(context),
         ).as_dict()
         self.announce(context, published)
+        metrics.report(metrics.of_rows(self.model, published))
         return published

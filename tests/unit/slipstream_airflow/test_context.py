@@ -11,7 +11,7 @@ import pytest
 
 from slipstream.errors import FatalError
 from slipstream.intervals import Interval, Schedule, utc
-from slipstream_airflow.context import as_of_of, interval_of, is_backfill, run_of, signals_of
+from slipstream_airflow.context import as_of_of, interval_of, is_backfill, is_signalled, looks_back, run_of
 
 NOW = utc("2013-02-03T12:00")
 DAILY, MONTHLY = Schedule("0 0 * * *"), Schedule("0 0 1 * *")
@@ -95,12 +95,15 @@ def test_a_training_by_hand_stands_at_its_form_or_at_its_own_time() -> None:
     assert as_of_of(asked, MONTHLY) == utc("2013-01-09")
 
 
-def test_a_training_on_a_signal_stands_where_the_newest_signal_says() -> None:
-    extras = [("2026-01-02", "2013-01-20"), ("2026-01-01", "2013-01-19"), ("2026-01-03", None)]
-    events = [SimpleNamespace(timestamp=utc(at), extra={"as_of": as_of}) for at, as_of in extras]
-    triggered = context(dag_run=DagRun(run_type="asset_triggered"), triggering_asset_events={"asset": events})
-    assert as_of_of(triggered, None) == utc("2013-01-20")
-    assert [signal["as_of"] for signal in signals_of(triggered)] == ["2013-01-19", "2013-01-20", None]
+def test_a_training_on_a_signal_is_known_by_its_run() -> None:
+    assert is_signalled(context(dag_run=DagRun(run_type="asset_triggered")))
+    assert not is_signalled(context(dag_run=DagRun(run_type="manual")))
+
+
+@pytest.mark.parametrize(("run_type", "past"), [("scheduled", False), ("manual", False), ("backfill", True)])
+def test_a_backfill_looks_back_unless_its_form_says_otherwise(run_type: str, past: bool) -> None:
+    assert looks_back(context(dag_run=DagRun(run_type=run_type))) is past
+    assert not looks_back(context(dag_run=DagRun(run_type=run_type), params={"signal_in_backfill": True}))
 
 
 def test_every_commit_can_name_the_try_that_wrote_it() -> None:

@@ -23,12 +23,13 @@ _MAGIC = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True)
 class LandedFile:
-    """A file as it was listed; ``name`` is its path under the landing root."""
+    """A file as it was listed; ``name`` is its path under the landing root, ``etag`` a bucket's mark of its content."""
 
     name: str
     path: str
     size: int
     modified: datetime
+    etag: str = ""
 
     def age(self) -> float:
         """Return the seconds since its last change."""
@@ -66,14 +67,26 @@ class Landing:
         """Return the interval's files in the order of their names; names that begin with a dot are nobody's."""
         pattern = self.pattern(interval)
         with self._answering():
-            if not _MAGIC.search(pattern):
-                info = self.filesystem.get_file_info(self._storage.path(pattern))
-                return (self._landed(info),) if info.type == pafs.FileType.File else ()
-            folder = posixpath.dirname(pattern[: _MAGIC.search(pattern).start()])  # type: ignore[union-attr]
-            deep = pattern.count("/") > folder.count("/") + bool(folder)
-            selector = pafs.FileSelector(self._storage.path(folder), allow_not_found=True, recursive=deep)
-            found = [self._landed(info) for info in self.filesystem.get_file_info(selector) if info.is_file]
+            found = self._listed(pattern) if self._storage.is_local else self._objects(pattern)
         return tuple(sorted((file for file in found if _matches(file.name, pattern)), key=lambda file: file.name))
+
+    def _listed(self, pattern: str) -> list[LandedFile]:
+        magic = _MAGIC.search(pattern)
+        if magic is None:
+            info = self.filesystem.get_file_info(self._storage.path(pattern))
+            return [self._landed(info)] if info.type == pafs.FileType.File else []
+        folder = posixpath.dirname(pattern[: magic.start()])
+        deep = pattern.count("/") > folder.count("/") + bool(folder)
+        selector = pafs.FileSelector(self._storage.path(folder), allow_not_found=True, recursive=deep)
+        return [self._landed(info) for info in self.filesystem.get_file_info(selector) if info.is_file]
+
+    def _objects(self, pattern: str) -> list[LandedFile]:
+        magic = _MAGIC.search(pattern)
+        return [
+            LandedFile(self._name(each.path), each.path, each.size, each.modified.astimezone(UTC), each.etag)
+            for each in self._storage.objects(pattern[: magic.start()] if magic else pattern)
+            if not each.path.endswith("/")
+        ]
 
     def confirm(self, files: tuple[LandedFile, ...], interval: Interval) -> None:
         """Raise BatchNotReadyError where the files are no longer those that were listed."""
@@ -95,9 +108,11 @@ class Landing:
             yield self.filesystem
 
     def _landed(self, info: pafs.FileInfo) -> LandedFile:
-        name = info.path.removeprefix(self._storage.base).lstrip("/")
         modified = (info.mtime or datetime.fromtimestamp(0, UTC)).astimezone(UTC)
-        return LandedFile(name, info.path, info.size or 0, modified)
+        return LandedFile(self._name(info.path), info.path, info.size or 0, modified)
+
+    def _name(self, path: str) -> str:
+        return path.removeprefix(self._storage.base).lstrip("/")
 
     @contextmanager
     def _answering(self) -> Iterator[None]:

@@ -4,5 +4,6 @@ from slipstream.promotion.charts.bars import bars, histogram
 from slipstream.promotion.charts.cells import cells
 from slipstream.promotion.charts.curves import lines, reliability
 from slipstream.promotion.charts.groups import Dots, Estimate, dots, forest
+from slipstream.promotion.charts.steps import steps
 
-__all__ = ["Dots", "Estimate", "bars", "cells", "dots", "forest", "histogram", "lines", "reliability"]
+__all__ = ["Dots", "Estimate", "bars", "cells", "dots", "forest", "histogram", "lines", "reliability", "steps"]

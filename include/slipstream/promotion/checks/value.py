@@ -28,7 +28,7 @@ def value(evidence: Evidence, settings: ValueCheck) -> CheckResult:
     """
     days = settings.block / timedelta(days=1)
     blocks = evidence.blocks(settings.block)
-    ours, _ = block_sums(_worth(evidence, evidence.challenger, settings), blocks)
+    ours, _ = block_sums(worth(evidence.model, evidence.label, evidence.challenger, settings), blocks)
     numbers: dict[str, Any] = {
         "unit": settings.unit,
         "worth": settings.function or {name: getattr(settings, name) for name in ("threshold", *OUTCOMES)},
@@ -41,7 +41,7 @@ def value(evidence: Evidence, settings: ValueCheck) -> CheckResult:
             f"is no champion yet to compare with."
         )
         return CheckResult("value", "not_applicable", sentence, numbers)
-    theirs, _ = block_sums(_worth(evidence, evidence.champion, settings), blocks)
+    theirs, _ = block_sums(worth(evidence.model, evidence.label, evidence.champion, settings), blocks)
     numbers["champion_a_day"] = float(theirs.mean() / days)
     if len(ours) < MIN_BLOCKS:
         sentence = (
@@ -77,17 +77,17 @@ def value(evidence: Evidence, settings: ValueCheck) -> CheckResult:
     return CheckResult("value", "passed" if passed else "failed", sentence, numbers)
 
 
-def _worth(evidence: Evidence, score: NDArray[np.float64], settings: ValueCheck) -> NDArray[np.float64]:
+def worth(
+    model: Model, label: NDArray[np.float64], score: NDArray[np.float64], settings: ValueCheck
+) -> NDArray[np.float64]:
     """Return what the prediction of each row is worth, shape ``(n,)``."""
     if settings.function is not None:
-        return worth_by_function(evidence.model, settings.function, evidence.label, score)
-    true, yes = evidence.label > 0.5, score >= settings.threshold
+        return worth_by_function(model, settings.function, label, score)
+    true, yes = label > 0.5, score >= settings.threshold
     hit, alarm = settings.true_positive, settings.false_positive
     miss, rest = settings.false_negative, settings.true_negative
-    worth: NDArray[np.float64] = np.where(yes, np.where(true, hit, alarm), np.where(true, miss, rest)).astype(
-        np.float64
-    )
-    return worth
+    found = np.where(yes, np.where(true, hit, alarm), np.where(true, miss, rest))
+    return np.asarray(found, dtype=np.float64)
 
 
 def worth_by_function(

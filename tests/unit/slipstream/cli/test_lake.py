@@ -142,3 +142,21 @@ def test_verifying_nothing_is_no_success(slipstream: Cli, lake: Path) -> None:
 
     assert isinstance(result.exception, NotFoundError)
     assert "2014-06-01" in str(result.exception)
+
+
+def test_the_places_of_a_lake_are_made_once(answer: Cli, home: Path) -> None:
+    first = answer("lake", "prepare", str(home / "artifacts"))
+
+    assert first[0] == {"made": True, "place": str(home / "lake")}
+    assert str(home / "artifacts") in [each["place"] for each in first]
+    assert not any(each["made"] for each in answer("lake", "prepare"))
+
+
+def test_a_copied_lake_is_the_same_lake(answer: Cli, slipstream: Cli, lake: Path, tmp_path: Path) -> None:
+    copied = answer("lake", "copy", str(lake), str(tmp_path / "backup"))
+
+    assert copied["copied"] > 3
+    assert copied["present"] == 0
+    assert "0 file(s) copied" in slipstream("lake", "copy", str(lake), str(tmp_path / "backup")).output
+    result = slipstream("lake", "copy", str(tmp_path / "nowhere"), str(tmp_path / "backup"))
+    assert isinstance(result.exception, NotFoundError)

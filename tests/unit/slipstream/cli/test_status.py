@@ -26,11 +26,10 @@ def crown(lake: Path) -> datetime:
 
 
 def alarm(lake: Path, *, day: int, beyond: tuple[str, ...]) -> None:
-    """Write what monitoring came to on a day of January 2013: a verdict a kind, and the decision."""
+    """Write what monitoring came to on a day of January 2013: a verdict a kind."""
     start = datetime(2013, 1, day, tzinfo=UTC)
     end, kinds = start + timedelta(days=1), ("drift", "prediction_drift")
     found = [Measurement("verdict", kind, "share", 1.0, None, kind in beyond, 9, 9, "") for kind in kinds]
-    found.append(Measurement("decision", "retrain", "policy", 0.0, None, bool(beyond), 9, 0, "Beyond bounds."))
     when = {"window_start": start, "window_end": end, "event_time": start, "known_at": end, "model_version": "1"}
     rows = pa.Table.from_pylist([{**each.as_dict(), **when} for each in found], schema=schema())
     table = Lake(lake).table("monitoring/arrival_delay")
@@ -70,7 +69,8 @@ def test_status_says_the_last_alarm_in_a_few_words(slipstream: Cli, answer: Cli,
     shown = slipstream("status").output
 
     assert model["last_alarm"]["alarms"] == ["drift", "prediction_drift"]
-    assert "2013-01-03: drift, prediction_drift" in " ".join(shown.split())
+    assert model["last_alarm"]["open"] is False
+    assert "drift, prediction_drift: 2013-01-03 to 2013-01-03, not retrained" in " ".join(shown.split())
     assert "{" not in shown
     assert model["last_alarm"]["at"] == "2013-01-03T00:00:00Z"
 

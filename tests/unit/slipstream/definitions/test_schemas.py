@@ -19,7 +19,7 @@ def test_the_schemas_in_the_docs_are_those_of_the_code(name: str) -> None:
 def test_writing_the_schemas_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     first = {path.name: path.read_bytes() for path in write_schemas(tmp_path)}
     assert {path.name: path.read_bytes() for path in write_schemas(tmp_path)} == first
-    assert set(first) == {"source.json", "expectations.json", "view.json", "model.json"}
+    assert set(first) == {"source.json", "expectations.json", "view.json", "model.json", "policy.json"}
 
 
 def test_a_schema_spells_durations_as_the_files_do() -> None:

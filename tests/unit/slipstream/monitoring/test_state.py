@@ -36,7 +36,6 @@ def write(lake: Lake, model: Model, number: int, *, version: str = "1", **verdic
         Measurement("verdict", kind, "share", None if beyond is None else 0.5, None, bool(beyond), 9, 9)
         for kind, beyond in verdicts.items()
     ]
-    found.append(Measurement("decision", "retrain", "policy", 1.0, None, True, 9, 0, f"Of day {number}."))
     window = day(number)
     when = {"window_start": window.start, "window_end": window.end, "event_time": window.start}
     when |= {"known_at": window.end, "model_version": version}
@@ -52,7 +51,8 @@ def test_two_of_three_windows_are_an_alarm_and_one_is_not(lake: Lake, model: Mod
     assert (states[2].beyond["drift"], states[2].judged["drift"], states[2].windows) == (2, 3, 3)
     last = last_alarm(model, lake=lake)
     assert last is not None
-    assert (last.at, last.alarms, last.reason) == (day(2).end, ("drift",), "Of day 2.")
+    assert (last.at, last.since, last.open, last.alarms) == (day(2).end, day(2).end, False, ("drift",))
+    assert (last.decided, last.retrained_at, last.outcome) == (None, None, None)
 
 
 def test_windows_written_in_another_order_come_to_the_same(lake: Lake, model: Model) -> None:

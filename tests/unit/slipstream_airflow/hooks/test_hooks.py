@@ -77,6 +77,21 @@ def test_an_mlflow_connection_is_an_address(
     assert hook.version_url("arrival_delay", "3") == f"{address}/#/models/arrival_delay/versions/3"
 
 
+def test_links_lead_to_where_a_browser_finds_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    from slipstream.settings import get_settings
+
+    connect(monkeypatch, "tracking", conn_type="mlflow", host="http://mlflow", port=5000)
+    monkeypatch.setenv("SLIPSTREAM_MLFLOW_URL", "http://localhost:5001/")
+    get_settings.cache_clear()
+    try:
+        hook = MlflowHook("tracking")
+        assert hook.tracking_uri == "http://mlflow:5000"
+        assert hook.run_url("abc") == "http://localhost:5001/#/runs/abc"
+    finally:
+        monkeypatch.undo()
+        get_settings.cache_clear()
+
+
 def test_a_password_is_for_clients_and_never_in_a_link(monkeypatch: pytest.MonkeyPatch) -> None:
     connection = {"host": "https://example.org", "login": "ada", "password": "p@ss/word"}
     connect(monkeypatch, "guarded", conn_type="mlflow", **connection)

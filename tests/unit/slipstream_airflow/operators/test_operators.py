@@ -21,13 +21,11 @@ from slipstream.intervals import Interval, utc
 from slipstream.lake import Lake, Provenance, Run
 from slipstream.promotion import Answer, Asked
 from slipstream.settings import Settings
-from slipstream_airflow.context import BACKFILL
 from slipstream_airflow.documentation import documentation
 from slipstream_airflow.links.link import verdict_links
 from slipstream_airflow.operators.approval import answer_of, user_of
 from slipstream_airflow.operators.base import SlipstreamOperator, passed, passed_list
 from slipstream_airflow.operators.compare_with_champion import CompareWithChampionOperator
-from slipstream_airflow.operators.decide_retraining import DecideRetrainingOperator
 from slipstream_airflow.operators.materialise_features import MaterialiseFeaturesOperator
 from slipstream_airflow.operators.report_drift import report_url
 from slipstream_airflow.operators.request_approval import RequestApprovalOperator
@@ -134,15 +132,6 @@ def request_approval() -> RequestApprovalOperator:
         on_reject="reject",
         timeout=timedelta(days=2),
     )
-
-
-@pytest.mark.parametrize(("run_type", "params", "may"), [("scheduled", {}, True), (BACKFILL, {}, False)])
-def test_a_backfill_never_signals_by_itself(run_type: str, params: dict[str, Any], may: bool) -> None:
-    operator = DecideRetrainingOperator(task_id="decide", model="m", drift={}, performance={})
-    context: Any = {"dag_run": SimpleNamespace(run_type=run_type), "params": params}
-    assert operator._may_signal(context) is may
-    context["params"] = {"signal_in_backfill": True}
-    assert operator._may_signal(context)
 
 
 def test_a_challenger_that_the_ledger_knows_is_not_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,9 @@ from slipstream.intervals import Interval
 from slipstream.lake import Lake, Provenance, Run
 from slipstream_airflow.triggers.batch import BatchTrigger
 from slipstream_airflow.triggers.polling import PollingTrigger, raise_unless_ready
+from slipstream_airflow.triggers.retrain import RetrainSignalTrigger, RetrainTrigger
 from slipstream_airflow.triggers.table import TablesCompleteTrigger
+from slipstream_airflow.triggers.version import ModelVersionTrigger
 
 DAY = Interval.parse("2013-01-01")
 
@@ -86,9 +88,12 @@ def test_a_failed_wait_fails_the_task_without_another_try(event: dict[str, Any] 
             storage_options={},
             poll_interval=5,
         ),
+        RetrainTrigger(model="m", poll_interval=5),
+        RetrainSignalTrigger(model="m", after=3, root="/lake", storage_options={"a": "b"}, poll_interval=5),
+        ModelVersionTrigger(model="m", other_than="2", root="/lake", storage_options={}, poll_interval=5),
     ],
 )
-def test_a_trigger_comes_back_from_the_database_as_it_was(trigger: PollingTrigger) -> None:
+def test_a_trigger_comes_back_from_the_database_as_it_was(trigger: Any) -> None:
     from airflow.sdk.module_loading import import_string
 
     path, arguments = trigger.serialize()
@@ -96,7 +101,7 @@ def test_a_trigger_comes_back_from_the_database_as_it_was(trigger: PollingTrigge
     assert again.serialize() == (path, arguments)
 
 
-@pytest.mark.parametrize("kind", [BatchTrigger, TablesCompleteTrigger])
+@pytest.mark.parametrize("kind", [BatchTrigger, TablesCompleteTrigger, RetrainTrigger])
 def test_a_misspelt_argument_is_refused(kind: Any) -> None:
     with pytest.raises(TypeError, match="intervall"):
         kind(intervall="2013-01-01")
