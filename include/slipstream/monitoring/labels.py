@@ -28,8 +28,7 @@ def new_labels(model: Model, since: datetime, until: datetime, *, lake: Lake) ->
         model.cron.floor(since - late), until, columns=["prediction_time"], where=(time > begin) & (time <= end)
     )
     predictions: int = sum(batch.num_rows for batch in reader)
-    labels: int = round(predictions * _label_share(model, lake))
-    return labels
+    return round(predictions * _label_share(model, lake))
 
 
 def _label_share(model: Model, lake: Lake) -> float:

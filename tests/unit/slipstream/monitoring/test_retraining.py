@@ -140,7 +140,7 @@ def test_an_alarm_that_outlives_its_training_waits_for_the_cooldown(
         actions.append(consider(shop, model).action)
         claim(shop, model, f"run {number}")
     assert actions == ["no", "retrain", "no", "no", "retrain", "no", "no", "retrain"]
-    assert "within cooldown" in retrainings(model, lake=shop.lake)[-3].reason
+    assert "the next may start at" in retrainings(model, lake=shop.lake)[-3].reason
 
 
 def test_a_policy_that_does_not_name_the_alarm_says_no(shop: Any, window: Any) -> None:
@@ -163,7 +163,7 @@ def test_a_training_wants_new_labels(
     shop: Any, window: Any, monkeypatch: pytest.MonkeyPatch, wanted: int, action: str
 ) -> None:
     model = shop.model(retraining=Retraining(cooldown=DAY, min_new_labels=wanted))
-    monkeypatch.setattr(monitoring.retraining, "_trained", lambda *_: [day(1).start])
+    monkeypatch.setattr(monitoring.retraining, "_times", lambda *_: {"1": day(1).start})
     for number in range(5):
         predict(shop, model, number, 20)
     alarmed(window, model, 3, 4)  # labels take a day, so those of the days 1 to 4 came since
@@ -176,7 +176,7 @@ def test_new_labels_alone_retrain_where_the_policy_says_so(
     shop: Any, window: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = shop.model(retraining=Retraining(reasons=("new_labels",), cooldown=DAY, min_new_labels=40))
-    monkeypatch.setattr(monitoring.retraining, "_trained", lambda *_: [day(1).start])
+    monkeypatch.setattr(monitoring.retraining, "_times", lambda *_: {"1": day(1).start})
     predict(shop, model, 1, 20)
     window(model, 3, drift=False)
     assert consider(shop, model).reason.startswith("Nothing is beyond its bounds; but only 20 labels are new")
