@@ -16,15 +16,15 @@ def test_what_the_ledger_names_is_kept_though_the_version_was_deleted_and_the_de
     before = versions_to_keep("raw/orders", lake=shop.lake, registry=registry)
     trained = registry.details(model.name, found.version).versions["raw/orders"]
     verdict = shop.judge(model)
-    shop.settle(model, replace(verdict, comparison=replace(verdict.comparison, versions={"raw/orders": 41})))
+    shop.settle(model, replace(verdict, comparison=replace(verdict.comparison, versions={"raw/orders": 987654})))
     registry.client.delete_model_version(model.name, found.version)
     with pytest.raises(NotFoundError):
         registry.details(model.name, found.version)
 
     kept = versions_to_keep("raw/orders", lake=shop.lake, registry=registry)
 
-    assert kept == before | {trained, 41}
-    assert 41 not in versions_to_keep("raw/outcomes", lake=shop.lake, registry=registry)
+    assert kept == before | {trained, 987654}
+    assert 987654 not in versions_to_keep("raw/outcomes", lake=shop.lake, registry=registry)
 
 
 def test_a_rejected_challenger_keeps_what_it_was_trained_on(shop):
