@@ -63,11 +63,15 @@ def run(rows: int = 100_000) -> dict[str, Any]:
 
 def made_up(rows: int) -> Any:
     import pyarrow as pa
+    from sklearn.compose import ColumnTransformer
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OrdinalEncoder
 
     from slipstream.definitions import Model
     from slipstream.intervals import utc
     from slipstream.promotion.evaluation import Comparison
+    from slipstream.promotion.frames import model_frame
     from slipstream.promotion.gate import Evidence
     from slipstream.promotion.loading import LoadedModel
 
@@ -94,25 +98,17 @@ def made_up(rows: int) -> Any:
             "features": list(COLUMNS), "gate": [{"check": "baseline"}],
         }
     )  # fmt: skip
-    estimator = HistGradientBoostingClassifier(max_iter=50).fit(table.select(["facts__size"]).to_pandas(), label)
-    loaded = LoadedModel("bench", "1", "binary_classification", {"facts__size": "double"}, estimator, size=1)
+    kinds = {"facts__size": "double", "facts__kind": "string"}
+    columns = ColumnTransformer([("words", OrdinalEncoder(), ["facts__kind"])], remainder="passthrough")
+    estimator = make_pipeline(columns, HistGradientBoostingClassifier(max_iter=50))
+    estimator.fit(model_frame(table, kinds), label.astype(int))
+    loaded = LoadedModel("bench", "1", "binary_classification", kinds, estimator, size=1)
     whole = dict.fromkeys(("as_of", "start", "end"), moment)
     found = Comparison(
         model="bench", challenger="2", champion="1", rows=rows, versions={}, digest="d", baseline=0.5, run_id="r",
         path="p", problem=None, **whole,
     )  # fmt: skip
-    schema = {"facts__size": "double", "facts__kind": "string"}
-    return Evidence(model, found, table, lambda _: _with_schema(loaded, schema))
-
-
-def _with_schema(loaded: Any, schema: dict[str, str]) -> Any:
-    """Return the version with the kinds that the rows have, scoring by the first column only."""
-
-    class Narrow(type(loaded)):  # type: ignore[misc]
-        def score(self, rows: Any) -> Any:
-            return self.estimator.predict_proba(rows.select(["facts__size"]).to_pandas())[:, 1]
-
-    return Narrow(loaded.model, loaded.version, loaded.task, schema, loaded.estimator, size=1)
+    return Evidence(model, found, table, lambda _: loaded)
 
 
 def plain_seconds(evidence: Any) -> tuple[float, float]:
