@@ -27,13 +27,14 @@ class Journal:
     Args:
         name: The table's name.
         columns: Column to Arrow type, beside ``model``, ``seq`` and ``at``, which every row has.
+        told: Columns whose values the commit names, beside the model.
     """
 
-    def __init__(self, lake: Lake, name: str, columns: Mapping[str, pa.DataType]) -> None:
+    def __init__(self, lake: Lake, name: str, columns: Mapping[str, pa.DataType], *, told: Sequence[str] = ()) -> None:
         import pyarrow as pa
 
         own = {"model": pa.string(), "seq": pa.int64(), "at": pa.timestamp("us", tz="UTC")}
-        self._table, self._name = lake.table(name), name
+        self._table, self._name, self._told = lake.table(name), name, ("model", *told)
         self.schema = pa.schema({**own, **columns})
 
     def rows(self, model: str) -> list[Values]:
@@ -64,13 +65,17 @@ class Journal:
             at = max(now, rows[-1]["at"] + _TICK) if rows else now  # a clock that was set back does not reorder
             row = {"model": model, "seq": rows[-1]["seq"] + 1 if rows else 1, "at": at, **wanted}
             found = pa.Table.from_pylist([row], schema=self.schema)
+            provenance = Provenance(run=run, extra={column: row.get(column) for column in self._told})
             try:
-                self._table.append(found, expected_version=version, provenance=Provenance(run=run))
+                self._table.append(found, expected_version=version, provenance=provenance)
             except WriteConflictError:
                 time.sleep(random.uniform(0, 0.02 * min(attempt + 1, 10)))  # noqa: S311 - to part two writers
                 continue
             return row, True
-        message = f"{self._name} was written by others {ATTEMPTS} times while {model!r} tried. Nothing was; try again."
+        message = (
+            f"{self._name} was written by others {ATTEMPTS} times while {model!r} tried. "
+            "Nothing was written; try again."
+        )
         raise WriteConflictError(message)
 
     def _read(self, model: str) -> tuple[list[Values], int | None]:
@@ -79,5 +84,7 @@ class Journal:
         version = self._table.version()
         if version is None:
             return [], None
-        found = self._table.read(version=version, where=pc.field("model") == model).to_pylist()
+        there = set(self._table.schema(version).names)  # a table of another release has fewer columns, or more
+        columns = [name for name in self.schema.names if name in there]
+        found = self._table.read(version=version, where=pc.field("model") == model, columns=columns).to_pylist()
         return sorted(found, key=lambda row: int(row["seq"])), version

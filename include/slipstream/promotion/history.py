@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from slipstream.errors import WriteConflictError
 from slipstream.intervals import iso, utc
+from slipstream.lake import Journal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,8 +22,6 @@ Action = Literal["promoted", "rejected", "undecided", "rolled_back", "void"]
 TABLE = "ledger/promotions"
 CHANGES: tuple[Action, ...] = ("promoted", "rolled_back")
 DOCUMENTS = ("verdict", "approval")  # kept as JSON
-ATTEMPTS = 30
-_TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -100,7 +96,7 @@ def name_of(model: Model | str) -> str:
 
 def ledger(model: Model | str, *, lake: Lake) -> list[LedgerRow]:
     """Return every row of ``model``, oldest first; none where nothing was ever decided."""
-    return _read(name_of(model), lake)[0]
+    return [_from_arrow(values) for values in _journal(lake).rows(name_of(model))]
 
 
 def models(*, lake: Lake) -> list[str]:
@@ -143,71 +139,32 @@ def append(
     Raises:
         WriteConflictError: Others kept writing; nothing was written.
     """
-    from slipstream.lake import Provenance
 
-    name, table = name_of(model), lake.table(TABLE)
-    for attempt in range(ATTEMPTS):
-        rows, version = _read(name, lake)
+    def of_values(kept: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        rows = [_from_arrow(values) for values in kept]
         wanted = decide(rows)
         if isinstance(wanted, LedgerRow):
-            return wanted
-        row = _next(name, rows, wanted)
-        extra = {"model": name, "action": row.action, "version": row.version}
-        try:
-            table.append(_to_arrow(row), expected_version=version, provenance=Provenance(run=run, extra=extra))
-        except WriteConflictError:
-            time.sleep(random.uniform(0, 0.02 * min(attempt + 1, 10)))  # noqa: S311 - to part two writers
-            continue
-        return row
-    message = f"The ledger was written by others {ATTEMPTS} times while {name!r} tried. Nothing was written; try again."
-    raise WriteConflictError(message)
+            return next(values for values in kept if values["seq"] == wanted.seq)
+        before = last_change(rows)
+        holder = before.version if before else None
+        version = wanted.version if wanted.action in CHANGES else holder
+        texts = {name: _text(getattr(wanted, name)) for name in DOCUMENTS}
+        return {**wanted.__dict__, **texts, "version": version, "replaces": holder}
+
+    found = _journal(lake).append(name_of(model), of_values, run=run)
+    assert found is not None  # noqa: S101 - ``of_values`` never returns None
+    return _from_arrow(found[0])
 
 
-def _read(model: str, lake: Lake) -> tuple[list[LedgerRow], int | None]:
-    import pyarrow.compute as pc
-
-    table = lake.table(TABLE)
-    version = table.version()
-    if version is None:
-        return [], None
-    there = set(table.schema(version).names)  # a ledger of an earlier release lacks the columns that came since
-    columns = [name for name in schema().names if name in there]
-    found = table.read(version=version, where=pc.field("model") == model, columns=columns)
-    rows = [_from_arrow(values) for values in found.to_pylist()]
-    return sorted(rows, key=lambda row: row.seq), version
-
-
-def _next(model: str, rows: Sequence[LedgerRow], entry: Entry) -> LedgerRow:
-    before = last_change(rows)
-    holder = before.version if before else None
-    now = datetime.now(UTC)
-    return LedgerRow(
-        model=model,
-        seq=rows[-1].seq + 1 if rows else 1,
-        at=max(now, rows[-1].at + _TICK) if rows else now,  # a clock that was set back does not reorder history
-        as_of=entry.as_of,
-        action=entry.action,
-        version=entry.version if entry.action in CHANGES else holder,
-        replaces=holder,
-        challenger=entry.challenger,
-        reason=entry.reason,
-        by=entry.by,
-        verdict=entry.verdict,
-        verdict_digest=entry.verdict_digest,
-        run_id=entry.run_id,
-        approval=entry.approval,
+def _journal(lake: Lake) -> Journal:
+    own = ("model", "seq", "at")
+    return Journal(
+        lake, TABLE, {field.name: field.type for field in schema() if field.name not in own}, told=("action", "version")
     )
 
 
-def _to_arrow(row: LedgerRow) -> pa.Table:
-    import pyarrow as pa
-
-    texts = {
-        name: json.dumps(value, sort_keys=True) if (value := getattr(row, name)) is not None else None
-        for name in DOCUMENTS
-    }
-    values = {**{name: getattr(row, name) for name in schema().names}, **texts}
-    return pa.Table.from_pylist([values], schema=schema())
+def _text(document: Mapping[str, Any] | None) -> str | None:
+    return None if document is None else json.dumps(document, sort_keys=True)
 
 
 def _from_arrow(values: Mapping[str, Any]) -> LedgerRow:

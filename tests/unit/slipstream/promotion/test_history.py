@@ -83,7 +83,7 @@ def test_a_clock_that_is_set_back_does_not_reorder_history(tmp_path, monkeypatch
         def now(cls, tz=None):
             return datetime(2000, 1, 1, tzinfo=UTC)
 
-    monkeypatch.setattr("slipstream.promotion.history.datetime", Earlier)
+    monkeypatch.setattr("slipstream.lake.journal.datetime", Earlier)
     assert write(lake, "a", "promoted", "2").at > first.at
     assert champion("a", lake=lake).version == "2"
 
@@ -128,7 +128,7 @@ def test_a_row_that_others_write_meanwhile_is_seen_before_ours_is_written(tmp_pa
 
 def test_one_who_never_gets_a_turn_is_told_so_and_wrote_nothing(tmp_path, monkeypatch):
     lake = Lake(tmp_path)
-    monkeypatch.setattr("slipstream.promotion.history.ATTEMPTS", 2)
+    monkeypatch.setattr("slipstream.lake.journal.ATTEMPTS", 2)
 
     def always_late(rows):
         write(lake, "b", "promoted", "1")
