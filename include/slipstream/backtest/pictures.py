@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipstream.promotion.charts import steps
@@ -109,8 +109,8 @@ def told(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_run(run: Run) -> list[Section]:
-    pick: Callable[[Mapping[str, Any], Sequence[str]], dict[str, Any]] = lambda row, names: {n: row[n] for n in names}  # noqa: E731
-    trainings = [pick(each, ("at", "why", "champion", "outcome", "promoted", "reason")) for each in run["trainings"]]
+    shown = ("at", "why", "champion", "outcome", "promoted", "reason")
+    trainings = [{name: each[name] for name in shown} for each in run["trainings"]]
     name = name_of(run)
     sections = [
         Section(f"{name}: by month", rows=[told(month) for month in run["months"]]),

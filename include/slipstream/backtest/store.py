@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from slipstream.services.places import write_atomically
 
 
 class Store:
@@ -26,7 +27,7 @@ class Store:
             found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             return found
         text = json.dumps(make(), sort_keys=True)
-        write_whole(path, text.encode())
+        write_whole(path, text)
         plain: dict[str, Any] = json.loads(text)
         return plain
 
@@ -51,15 +52,7 @@ def digest_of(parts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that nobody ever sees a part of it."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file that others may read, so that nobody ever sees a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_atomically(path, content, mode=0o666)  # less what the umask takes

@@ -178,7 +178,7 @@ def _keep(study: Study, policies: Sequence[Policy], store: Store) -> Study:
     which = digest_of({"policies": [each.model_dump(mode="json") for each in policies], "span": str(study.start)})
     folder = store.folder / "results" / which
     found = Study(study.model, study.start, study.end, folder, study.runs)
-    write_whole(folder / "result.json", json.dumps(found.as_dict(), indent=2).encode())
+    write_whole(folder / "result.json", json.dumps(found.as_dict(), indent=2))
     write_whole(folder / "curves.png", draw(found))
-    write_whole(folder / "report.html", page(found).encode())
+    write_whole(folder / "report.html", page(found))
     return found

@@ -147,7 +147,7 @@ def _performance(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from slipstream.monitoring.performance import _measure
+    from slipstream.monitoring.performance import measure_labelled
 
     served, bounds = service.within(window), model.monitoring
     if not served:
@@ -166,7 +166,7 @@ def _performance(
     if labels < bounds.min_rows or labelled.num_rows < bounds.min_label_share * predictions:
         return []
     _, noise = _usual(model, version, store)
-    return _measure(model, labelled, version.reference, predictions, noise.loss)
+    return measure_labelled(model, labelled, version.reference, predictions, noise.loss)
 
 
 def _with_score(rows: pa.Table, score: NDArray[np.float64]) -> pa.Table:

@@ -115,7 +115,10 @@ def _judge(
         return _pending(model, rows, predictions, seen), None
     base = open_baseline(model, str(seen.version), Registry.from_settings(settings))
     reference, noise = base.reference, base.noise.loss
-    metrics = (_label_share(model, rows, predictions), *_measure(model, labelled, reference, predictions, noise))
+    metrics = (
+        _label_share(model, rows, predictions),
+        *measure_labelled(model, labelled, reference, predictions, noise),
+    )
     page = performance_page(model.task, labelled, reference, bounds)
     return metrics, keep_report(model, interval, "performance", page, settings=settings)
 
@@ -142,9 +145,10 @@ def _label_share(model: Model, rows: int, predictions: int) -> Measurement:
     return Measurement("performance", "labels", "label_share", value, limit, False, predictions, 0, note)
 
 
-def _measure(
+def measure_labelled(
     model: Model, labelled: pa.Table, reference: pa.Table, predictions: int, noise: float
 ) -> tuple[Measurement, ...]:
+    """Return the metrics of labelled predictions beside the reference's, and the drift of the labels."""
     now, then = _summary(model, labelled), _summary(model, reference)
     rows, missing = labelled.num_rows, f"{predictions - labelled.num_rows} of {predictions} without a label"
     counts, found = {"rows": rows, "reference_rows": reference.num_rows}, []
