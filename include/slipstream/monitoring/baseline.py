@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 DAY = timedelta(days=1)
 LOSSES = {"binary_classification": "log_loss", "regression": "absolute_error"}
 DRAWN, AT_ONCE, DIGITS, KEPT = 1000, 50, 6, 16
+FORMAT = 1  # of what is kept: to be raised when noise is found another way
 _kept: dict[Any, Baseline] = {}
 
 
@@ -39,6 +43,7 @@ class Baseline:
     Attributes:
         reference: Its reference sample, whole.
         rate: Predictions a day while it was trained.
+        run_id: Of its run, where what is costly to find is kept; None: found anew.
     """
 
     model: Model
@@ -46,6 +51,7 @@ class Baseline:
     loaded: LoadedModel
     reference: pa.Table
     rate: float
+    run_id: str | None = None
 
     @cached_property
     def importance(self) -> Importance:
@@ -103,14 +109,26 @@ class Baseline:
 
     @cached_property
     def noise(self) -> Noise:
-        """How far windows drawn from the reference are from it, though nothing has shifted: a quantile of each number.
+        """What ``find_noise`` returns, kept with the version's run: every window of a version asks for the same."""
+        if not self.model.monitoring.noise_quantile:
+            return Noise()
+        if self.run_id is None:
+            return self.find_noise()
+        path = f"monitoring/noise-{self._asked}.json"
+        kept = self.registry.document(self.run_id, path)
+        with suppress(TypeError, ValueError):  # nothing, or what a killed task left of it
+            return Noise(**json.loads(kept or ""))
+        found = self.find_noise()
+        self.registry.log_document(self.run_id, {path: json.dumps(asdict(found), sort_keys=True)})
+        return found
+
+    def find_noise(self) -> Noise:
+        """Return how far windows of the reference are from it, though nothing has shifted: a quantile of each number.
 
         Whole days are drawn, since rows of one day have its weather, or its news, in common: Efron and Tibshirani, An
         Introduction to the Bootstrap (1993), section 8.6. The draws are the same each time.
         """
         bounds, dice = self.model.monitoring, np.random.default_rng(self.model.seed)
-        if not bounds.noise_quantile:
-            return Noise()
         now = np.concatenate([self._drawn(AT_ONCE, dice) for _ in range(DRAWN // AT_ONCE)])
         found = compare_columns(self.usual.frame, now, np.ones(len(self.usual.label)), self.kinds, bounds)
         loss = now @ self.loss(self.usual) / np.maximum(now.sum(axis=1), 1)
@@ -123,6 +141,13 @@ class Baseline:
             loss=_quantile(loss, bounds.noise_quantile),
         )
 
+    @property
+    def _asked(self) -> str:
+        """Digest of all that the noise depends on, beside the version itself."""
+        bounds = self.model.monitoring.model_dump(mode="json")
+        parts = [FORMAT, bounds, self.model.seed, self.rate, DRAWN, AT_ONCE]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
     def _drawn(self, windows: int, dice: np.random.Generator) -> Floats:
         days = self.days.draw(windows * self.length, dice)
         return windows_of(self.days.counts(days, self.usual.weight, self.per_day, dice), self.length, self.length)
@@ -133,21 +158,25 @@ def _quantile(values: Floats, share: float) -> float:
     return round(float(np.quantile(known, share)), DIGITS) if len(known) else 0.0
 
 
-def open_baseline(model: Model, version: str, registry: Registry) -> Baseline:
-    """Return what a version is compared with, kept in memory for the next time; FatalError without a reference."""
-    key = (registry.tracking_uri, model.name, str(version), model.monitoring, model.label.maturity, model.seed)
+def open_baseline(model: Model, version: str, registry: Registry, *, keep: bool = True) -> Baseline:
+    """Return what a version is compared with, kept in memory for the next time; FatalError without a reference.
+
+    With ``keep``, what is costly to find is kept with the version's run, too, for the next process.
+    """
+    key = (registry.tracking_uri, model.name, str(version), model.monitoring, model.label.maturity, model.seed, keep)
     if key not in _kept:
         while len(_kept) >= KEPT:
             _kept.pop(next(iter(_kept)))
-        _kept[key] = _open(model, str(version), registry)
+        _kept[key] = _open(model, str(version), registry, keep)
     return _kept[key]
 
 
-def _open(model: Model, version: str, registry: Registry) -> Baseline:
+def _open(model: Model, version: str, registry: Registry, keep: bool) -> Baseline:
     details, reference = registry.details(model.name, version), registry.reference(model.name, version)
     if not reference.num_rows:
         message = f"{model.name} version {version} has no reference rows to compare with. Train a version anew."
         raise FatalError(message)
     days = max((details.train_end - details.train_start) / DAY, 1)
     rows = registry.dataset_rows(details.run_id) or reference.num_rows
-    return Baseline(model, registry, registry.load(model.name, version), reference, rows / days)
+    loaded, run_id = registry.load(model.name, version), details.run_id if keep else None
+    return Baseline(model, registry, loaded, reference, rows / days, run_id)

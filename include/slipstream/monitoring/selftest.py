@@ -96,7 +96,7 @@ def selftest(
 
     The same seed gives the same numbers. ``block`` days of the reference stay together.
     """
-    base, dice = open_baseline(model, version, registry), np.random.default_rng(seed)
+    base, dice = open_baseline(model, version, registry, keep=False), np.random.default_rng(seed)
     injected = list(shifts(base.usual, base.loaded, base.weights, seed))
     progress(0, 1 + len(injected))
     opened = _false_alarms(base, round(years * YEAR), block, dice)

@@ -21,12 +21,13 @@ from slipstream.monitoring import (
     report_drift,
     report_performance,
 )
+from slipstream.monitoring.baseline import Baseline, open_baseline
 from slipstream.monitoring.columns import columns_frame, compare_frames, judge_columns
 from slipstream.monitoring.decision import judge
 from slipstream.monitoring.reports import REPORT, UNTIL
 from slipstream.monitoring.rows import Measurement
 from slipstream.monitoring.verdicts import verdicts_of
-from slipstream.promotion import Registry, Verdict
+from slipstream.promotion import Registry, Verdict, champion
 from slipstream.scoring import score
 
 FIRST, DAY = utc("2013-01-01"), timedelta(days=1)
@@ -117,6 +118,32 @@ def test_the_week_before_is_compared_and_raises_no_alarm(watched: tuple[Any, Mod
     assert not [row for row in before if row["kind"] in ("verdict", "prediction_drift")]
     assert any(row["alarm"] for row in before)
     assert not [row for row in rows if row["compared_with"] == "year_before"]
+
+
+def test_the_noise_of_a_version_is_found_once_and_kept_with_its_run(
+    watched: tuple[Any, Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, model = watched
+    registry, model = Registry.from_settings(shop.settings), bounded(model, noise_quantile=0.98)
+    version = champion(model, lake=shop.lake).version
+    run_id = registry.details(model.name, version).run_id
+
+    def noise(keep: bool = True) -> Any:
+        monkeypatch.setattr("slipstream.monitoring.baseline._kept", {})  # as in another process
+        return open_baseline(model, version, registry, keep=keep).noise
+
+    def kept() -> list[str]:
+        return [each.path for each in registry.client.list_artifacts(run_id, "monitoring") if "noise" in each.path]
+
+    before = kept()
+    anew = noise(keep=False)
+    assert kept() == before
+    assert noise() == anew
+    (path,) = set(kept()) - set(before)
+    registry.log_document(run_id, {path: '{"distances": {"or'})
+    assert noise() == anew
+    monkeypatch.setattr(Baseline, "find_noise", None)
+    assert noise() == anew
 
 
 def test_a_threshold_is_never_below_the_noise_of_the_reference(watched: tuple[Any, Model]) -> None:
