@@ -81,3 +81,21 @@ def answer(slipstream: Callable[..., Result]) -> Callable[..., Any]:
         return json.loads(result.stdout)
 
     return ask
+
+
+@pytest.fixture
+def enter(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """Let the commands work in the project of a shop, instead of the example's."""
+
+    def into(shop: Any) -> None:
+        values = {
+            "HOME": shop.settings.home,
+            "PROJECT": shop.settings.project,
+            "DEFINITIONS": shop.definitions.root,
+            "MLFLOW_TRACKING_URI": shop.settings.mlflow_tracking_uri,
+        }
+        for name, value in values.items():
+            monkeypatch.setenv(f"SLIPSTREAM_{name}", str(value))
+        get_settings.cache_clear()
+
+    return into

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from slipstream.definitions.model import Explain
 from slipstream.errors import NotFoundError
 from slipstream.intervals import Interval, utc
 from slipstream.scoring import score
-from slipstream.settings import get_settings
 
 Cli = Callable[..., Any]
 START = utc("2013-01-21")
@@ -20,23 +19,14 @@ ORDER = str(20 * 60 + 1)
 
 
 @pytest.fixture
-def at_home(stocked_shop: Any, tree_champion: Any, home: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def at_home(stocked_shop: Any, tree_champion: Any, enter: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     """Let the commands work in the stocked shop, of which one day is scored with two reasons a prediction."""
-    values = {
-        "HOME": stocked_shop.settings.home,
-        "PROJECT": stocked_shop.settings.project,
-        "DEFINITIONS": stocked_shop.definitions.root,
-        "MLFLOW_TRACKING_URI": stocked_shop.settings.mlflow_tracking_uri,
-    }
-    for name, value in values.items():
-        monkeypatch.setenv(f"SLIPSTREAM_{name}", str(value))
-    get_settings.cache_clear()
+    enter(stocked_shop)
     scoring = tree_champion.scoring.model_copy(update={"explain": Explain(top=2, rows="all")})
     model = tree_champion.model_copy(update={"scoring": scoring})
     score(model, Interval(START, START + timedelta(days=1)), **stocked_shop.source, run=stocked_shop.run)
     monkeypatch.setattr(Definitions, "model", lambda _, name: model)  # it has no folder of its own
-    yield tree_champion.name
-    get_settings.cache_clear()
+    return tree_champion.name
 
 
 def test_a_prediction_is_explained_in_words_and_in_a_picture(at_home: str, slipstream: Cli, tmp_path: Path) -> None:

@@ -1,34 +1,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slipstream.intervals import utc
-from slipstream.settings import get_settings
 from slipstream.training import train
 
 Cli = Callable[..., Any]
 
 
 @pytest.fixture
-def trained(stocked_shop: Any, home: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def trained(stocked_shop: Any, enter: Any) -> str:
     """Let the commands work in the stocked shop's project, and give a version of ``amount`` with days after it."""
     shop = stocked_shop
-    values = {
-        "HOME": shop.settings.home,
-        "PROJECT": shop.settings.project,
-        "DEFINITIONS": shop.definitions.root,
-        "MLFLOW_TRACKING_URI": shop.settings.mlflow_tracking_uri,
-    }
-    for name, value in values.items():
-        monkeypatch.setenv(f"SLIPSTREAM_{name}", str(value))
-    get_settings.cache_clear()
-    yield train(shop.definitions.model("amount"), utc("2013-01-21"), run=shop.run, **shop.source).version
-    get_settings.cache_clear()
+    enter(shop)
+    return train(shop.definitions.model("amount"), utc("2013-01-21"), run=shop.run, **shop.source).version
 
 
 def test_the_self_test_prints_rates_and_a_curve(trained: str, slipstream: Cli, tmp_path: Path) -> None:

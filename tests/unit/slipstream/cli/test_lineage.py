@@ -1,31 +1,20 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from slipstream.errors import NotFoundError
 from slipstream.promotion import Registry
-from slipstream.settings import get_settings
 
 Cli = Callable[..., Any]
 
 
 @pytest.fixture
-def at_home(shop: Any, home: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def at_home(shop: Any, enter: Any) -> None:
     """Let the commands work in the shop's project, whose lake is empty."""
-    values = {
-        "HOME": shop.settings.home,
-        "PROJECT": shop.settings.project,
-        "DEFINITIONS": shop.definitions.root,
-        "MLFLOW_TRACKING_URI": shop.settings.mlflow_tracking_uri,
-    }
-    for name, value in values.items():
-        monkeypatch.setenv(f"SLIPSTREAM_{name}", str(value))
-    get_settings.cache_clear()
-    yield
-    get_settings.cache_clear()
+    enter(shop)
 
 
 def test_the_tree_is_printed_and_says_what_the_lake_does_not_have(

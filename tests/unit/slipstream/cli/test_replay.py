@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,22 +14,13 @@ Cli = Callable[..., Any]
 
 
 @pytest.fixture
-def trained(stocked_shop: Any, home: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def trained(stocked_shop: Any, enter: Any) -> str:
     """Let the commands work in the stocked shop's project, and give a version of a model of its definitions."""
     shop = stocked_shop
-    values = {
-        "HOME": shop.settings.home,
-        "PROJECT": shop.settings.project,
-        "DEFINITIONS": shop.definitions.root,
-        "MLFLOW_TRACKING_URI": shop.settings.mlflow_tracking_uri,
-    }
-    for name, value in values.items():
-        monkeypatch.setenv(f"SLIPSTREAM_{name}", str(value))
-    get_settings.cache_clear()
+    enter(shop)
     model = shop.definitions.model("amount")
     found = train(model, utc("2013-02-09"), run=shop.run, **shop.source)
-    yield f"amount@{found.version}"
-    get_settings.cache_clear()
+    return f"amount@{found.version}"
 
 
 def test_a_version_that_comes_out_the_same_exits_well(trained: str, slipstream: Cli, answer: Cli) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,9 @@ Cli = Callable[..., Any]
 
 
 @pytest.fixture
-def crowned(shop: Any, shop_definitions: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def crowned(shop: Any, enter: Any) -> Any:
     """Give a model with two registered versions that were champions one after the other, the second by now."""
-    values = {
-        "HOME": shop.settings.home,
-        "PROJECT": shop.settings.project,
-        "DEFINITIONS": shop_definitions.root,
-        "MLFLOW_TRACKING_URI": shop.settings.mlflow_tracking_uri,
-    }
-    for name, value in values.items():
-        monkeypatch.setenv(f"SLIPSTREAM_{name}", str(value))
-    get_settings.cache_clear()
+    enter(shop)
     model = shop.definitions.model("churn")
     first = shop.train(model).version
     client = Registry.from_settings(shop.settings).client
@@ -36,8 +28,7 @@ def crowned(shop: Any, shop_definitions: Any, monkeypatch: pytest.MonkeyPatch) -
     for version in (first, str(second)):
         entry = Entry(action="promoted", version=version, reason="It won.", by="ada", run_id="d/r", challenger=version)
         append(model, lake=shop.lake, run=shop.run, decide=lambda rows, entry=entry: entry)
-    yield model
-    get_settings.cache_clear()
+    return model
 
 
 def test_one_command_goes_back_to_the_champion_before(slipstream: Cli, home: Path, crowned: Any, shop: Any) -> None:
