@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -78,6 +78,17 @@ def model_inputs(
         view = definitions.view(name)
         needed.append(finished(definitions, view.table, first.start - view.ttl if view.ttl else None, due))
     return merge(needed)
+
+
+def using_views(model: Model, tables: Collection[str], definitions: Definitions) -> Model:
+    """Return ``model`` as using a feature of each view among ``tables``: what its version was trained on.
+
+    A version reads the features that it was trained on, which need not be those of today's model.yaml.
+    """
+    names = [table.removeprefix("features/") for table in tables if table.startswith("features/")]
+    # A view whose folder is gone is left out: nobody can make it anew.
+    views = [definitions.views[name] for name in names if name in definitions.views]
+    return model.model_copy(update={"features": tuple(f"{view.name}:{next(iter(view.features))}" for view in views)})
 
 
 def label_inputs(

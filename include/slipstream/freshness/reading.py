@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from slipstream.features import Needed, model_inputs, view_inputs
-from slipstream.monitoring.inputs import inputs_since, watched_since
+from slipstream.features.inputs import using_views
+from slipstream.monitoring.inputs import inputs_read, inputs_since, watched_since
 
 if TYPE_CHECKING:
-    from slipstream.definitions import Definitions, Model
+    from slipstream.definitions import Definitions
     from slipstream.intervals import Interval
     from slipstream.lake import Lake
 
@@ -57,12 +58,10 @@ def was_read(
     kind, _, name = table.partition("/")
     if kind == "features":
         return waits_for(definitions, table, interval, watched)
-    model = _with_views(definitions.model(name), tables, definitions)
-    if kind == "predictions":
-        needed = model_inputs(model, interval, definitions=definitions)
-    else:
-        needed = inputs_since(model, interval, watched[name], definitions=definitions)
-    return [each for each in needed if each.table in tables]
+    if kind == "monitoring":
+        return inputs_read(definitions.model(name), interval, watched[name], tables, definitions=definitions)
+    model = using_views(definitions.model(name), tables, definitions)
+    return [each for each in model_inputs(model, interval, definitions=definitions) if each.table in tables]
 
 
 def definition_digest(definitions: Definitions, table: str) -> str | None:
@@ -75,11 +74,3 @@ def definition_digest(definitions: Definitions, table: str) -> str | None:
     if table.startswith("predictions/"):
         return definitions.model(table.removeprefix("predictions/")).scoring_digest
     return None
-
-
-def _with_views(model: Model, tables: Collection[str], definitions: Definitions) -> Model:
-    """Return ``model`` as using a feature of each view among ``tables``."""
-    names = [table.removeprefix("features/") for table in tables if table.startswith("features/")]
-    # A view whose folder is gone is left out: nobody can make it anew.
-    views = [definitions.views[name] for name in names if name in definitions.views]
-    return model.model_copy(update={"features": tuple(f"{view.name}:{next(iter(view.features))}" for view in views)})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipstream.intervals import Interval, iso, utc
 from slipstream.monitoring.drift import DriftReport, report_drift
+from slipstream.monitoring.inputs import inputs_read, watched_since
 from slipstream.monitoring.performance import PerformanceReport, report_performance
 from slipstream.monitoring.rows import Measurement, schema
 from slipstream.monitoring.state import alarm_state
@@ -66,6 +67,7 @@ def decide(
     drift: DriftReport,
     performance: PerformanceReport,
     *,
+    definitions: Definitions,
     lake: Lake,
     settings: Settings,
     run: Run,
@@ -81,11 +83,13 @@ def decide(
         interval: Of which interval.
         drift: What ``report_drift`` returned.
         performance: What ``report_performance`` returned.
+        definitions: What the windows were made by.
         lake: Where the rows go.
         settings: Where the registry is.
         run: Who writes.
         backfill: The window is written after the fact: nothing is decided, now or by whoever sees the row.
     """
+    from slipstream.features.inputs import contents
     from slipstream.lake import Provenance
     from slipstream.monitoring.reports import link_report
     from slipstream.monitoring.retraining import BACKFILL, consider
@@ -94,7 +98,9 @@ def decide(
     verdicts = verdicts_of(model, [*drift.metrics, *performance.metrics])
     beyond = tuple(verdict.metric for verdict in verdicts if verdict.alarm)
     inputs, extra = {**performance.versions, **drift.versions}, {BACKFILL: True} if backfill else {}
-    provenance = Provenance(run=run, inputs=inputs, definition=model.digest, extra=extra)
+    needed = inputs_read(model, interval, watched_since(model, lake=lake), inputs, definitions=definitions)
+    reads = contents(lake, needed, inputs)
+    provenance = Provenance(run=run, inputs=inputs, definition=model.digest, reads=reads, extra=extra)
     rows = _as_rows(interval, drift, performance, verdicts)
     commit = lake.table(model.monitoring_table).write(interval, rows, provenance=provenance)
     if drift.report and drift.model_version:
@@ -177,7 +183,7 @@ def monitor(
     source: dict[str, Any] = {"definitions": definitions, "lake": lake, "settings": settings, "run": run}
     drift = report_drift(model, interval, **source)
     performance = report_performance(model, interval, **source)
-    return decide(model, interval, drift, performance, lake=lake, settings=settings, run=run)
+    return decide(model, interval, drift, performance, **source)
 
 
 def _as_rows(

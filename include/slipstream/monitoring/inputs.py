@@ -6,11 +6,12 @@ interval are the same in whatever order intervals are scored and watched.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from slipstream.features import Needed, model_inputs
-from slipstream.features.inputs import label_inputs, merge
+from slipstream.features.inputs import label_inputs, merge, using_views
 from slipstream.intervals import Interval
 
 if TYPE_CHECKING:
@@ -90,3 +91,11 @@ def inputs_since(model: Model, interval: Interval, since: datetime | None, *, de
         needed.append(predicted(model, labelled, since))
         needed += label_inputs(model, max(labelled.start, since), labelled.end, due, definitions=definitions)
     return merge(needed)
+
+
+def inputs_read(
+    model: Model, interval: Interval, since: datetime | None, tables: Collection[str], *, definitions: Definitions
+) -> list[Needed]:
+    """Return what an interval was watched by, given the ``tables`` that were read for it."""
+    needed = inputs_since(using_views(model, tables, definitions), interval, since, definitions=definitions)
+    return [each for each in needed if each.table in tables]

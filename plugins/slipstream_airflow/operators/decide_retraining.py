@@ -42,6 +42,7 @@ class DecideRetrainingOperator(ModelOperator):
             Interval.parse(drift.interval),
             drift,
             PerformanceReport.from_dict(passed(self.performance)),
+            definitions=self.definitions,
             lake=self.lake,
             settings=self.settings,
             run=run_of(context),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from slipstream.definitions import Model
 from slipstream.errors import IncompleteError, NoChampionError
 from slipstream.intervals import Interval, utc
+from slipstream.lake import Provenance
 from slipstream.monitoring import (
     DriftReport,
     PerformanceReport,
@@ -173,6 +175,27 @@ def test_scoring_in_any_order_gives_the_same_numbers(stocked_shop: Any) -> None:
     again = [monitor(model, interval(number), **how) for number in (27, 28)]
     assert [each.digest for each in again] == backwards[::-1]
     assert not any(each.changed for each in again)
+
+
+def test_a_window_that_comes_out_the_same_from_corrected_inputs_says_that_it_read_them(
+    shop: Any, stocked: Path
+) -> None:
+    shutil.copytree(stocked / "home", shop.settings.home, dirs_exist_ok=True)
+    how, model = crowned(shop)
+    for number in range(20, 29):
+        score(model, interval(number), **how)
+    made = monitor(model, interval(28), **how)
+    orders = shop.lake.table("raw/orders")
+    late = orders.read(interval(24).start, interval(24).end)
+    # An order that nobody scored is a change of what was read, and none of what is found.
+    another = late.slice(0, 1).set_column(late.schema.get_field_index("order_id"), "order_id", [pa.array([-1])])
+    orders.write(interval(24), pa.concat_tables([late, another]), provenance=Provenance(shop.run))
+
+    again = monitor(model, interval(28), **how)
+
+    assert again.digest == made.digest
+    read = shop.lake.table(model.monitoring_table).commit_of(interval(28)).provenance["inputs"]
+    assert read["raw/orders"] == orders.version()
 
 
 def test_what_a_version_says_of_the_time_that_it_was_trained_on_does_not_count(stocked_shop: Any) -> None:
