@@ -12,7 +12,7 @@ from slipstream_airflow.links.link import (
     ReportLink,
     VerdictReportLink,
 )
-from slipstream_airflow.pages.mounting import external_views, fastapi_app
+from slipstream_airflow.pages.mounting import external_views, fastapi_app, root_middleware
 from slipstream_airflow.timetables import IntervalsUntil, StartsUntil
 from slipstream_airflow.warm import warm_celery_worker
 
@@ -33,4 +33,5 @@ class SlipstreamPlugin(AirflowPlugin):
     ]
     timetables = [IntervalsUntil, StartsUntil]  # noqa: RUF012
     fastapi_apps = [fastapi_app()]  # noqa: RUF012
+    fastapi_root_middlewares = [root_middleware()]  # noqa: RUF012
     external_views = external_views()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 PLACE = "/slipstream"
@@ -15,6 +15,7 @@ ICON = (
     "</svg>"
 )
 Message = MutableMapping[str, Any]
+App = TypeVar("App")
 
 
 class LazyApp:
@@ -31,10 +32,8 @@ class LazyApp:
     ) -> None:
         if self._app is None:
             from slipstream_airflow.pages.app import make_app
-            from slipstream_airflow.pages.warming import keep_warm
 
             self._app = make_app()
-            keep_warm()
         await self._app(scope, receive, send)
 
 
@@ -63,3 +62,20 @@ def prefix(base_url: str | None) -> str:
 def fastapi_app() -> dict[str, Any]:
     """Return the app as Airflow wants it described."""
     return {"app": LazyApp(), "url_prefix": PLACE, "name": "Slipstream"}
+
+
+def read_ahead(app: App) -> App:
+    """Start to read what the overview shows, and leave ``app`` as it is.
+
+    A mounted app is not told of the server's start. A root middleware is made then, in each process that serves and in
+    no other, and a function that returns what it was given costs no request anything.
+    """
+    from slipstream_airflow.pages.warming import keep_warm
+
+    keep_warm()
+    return app
+
+
+def root_middleware() -> dict[str, Any]:
+    """Return ``read_ahead`` as Airflow wants a middleware described."""
+    return {"middleware": read_ahead, "name": "Slipstream reads ahead"}

@@ -1,4 +1,4 @@
-"""What the overview shows, read again in the background as tables change, so that nobody waits for it."""
+"""What the overview shows, read in the background from the server's start on, so that nobody waits for it."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ def refresh() -> bool:
 
 def _forever() -> None:
     while True:
-        time.sleep(PAUSE)
         refresh()
+        time.sleep(PAUSE)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.api_fastapi.core_api.security import get_user
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from slipstream.overview.cache import SMALL
 from slipstream.settings import get_settings
-from slipstream_airflow.pages import access, asking, models
+from slipstream_airflow.pages import access, asking, models, warming
 from slipstream_airflow.pages.app import make_app
 from slipstream_airflow.pages.mounting import external_views, prefix
 from slipstream_airflow.pages.warming import refresh
+from slipstream_airflow.plugin import SlipstreamPlugin
 
 EVIL = "<script>alert('x')</script>"
 ROUTES = {
@@ -287,6 +290,23 @@ def test_what_changed_is_read_ahead_so_that_nobody_waits_for_it(
         assert "2013-01-04" in site.get("/models").text
     monkeypatch.setattr(models.Here, "lake", property(lambda _: 1 / 0))
     assert not refresh()
+
+
+def test_the_overview_is_read_when_the_server_starts_and_before_anybody_asks(monkeypatch: Any) -> None:
+    read = threading.Event()
+
+    def once() -> None:
+        read.set()
+        raise SystemExit  # ends the thread
+
+    monkeypatch.setattr(warming, "refresh", once)
+    monkeypatch.setattr(warming, "_started", threading.Event())
+    app = FastAPI()
+    (middleware,) = SlipstreamPlugin.fastapi_root_middlewares
+    app.add_middleware(middleware["middleware"])  # as Airflow does it
+    assert not read.is_set()
+    with TestClient(app):
+        assert read.wait(60)
 
 
 def test_airflow_is_told_of_a_page_in_the_navigation_and_a_tab_on_dags() -> None:
