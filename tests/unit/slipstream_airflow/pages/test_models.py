@@ -292,6 +292,18 @@ def test_what_changed_is_read_ahead_so_that_nobody_waits_for_it(
     assert not refresh()
 
 
+def test_who_decided_is_a_name_or_a_link_to_the_run(site: Any, history: Any) -> None:
+    dag = f"{site.model.name}.promotion"
+    history.decided(site.model, "promoted", "1", by=f"{dag}/manual__2013-01-20T00:00:00+00:00")
+    history.decided(site.model, "promoted", "2", by=f"{dag}/{EVIL}")
+    history.decided(site.model, "rolled_back", "1", by="ada/night shift")
+    text = site.get(site.here).text
+    link = f'href="/dags/{dag}/runs/manual__2013-01-20T00%3A00%3A00%2B00%3A00"'
+    assert f'<a data-out {link} title="{dag}/manual__2013-01-20T00:00:00+00:00">{dag}</a>' in text
+    assert "<span>ada/night shift</span>" in text
+    assert EVIL not in text
+
+
 def test_the_overview_is_read_when_the_server_starts_and_before_anybody_asks(monkeypatch: Any) -> None:
     read = threading.Event()
 
