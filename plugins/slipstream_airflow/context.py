@@ -31,7 +31,7 @@ def interval_of(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Interval:
-    """Return the interval of ``schedule`` that a run is for.
+    """Return the interval of ``schedule`` that a run is for, and name it in what the task logs from here on.
 
     In this order: ``start``, the run's param ``interval_start``, a logical date that is an interval's start, and else
     (a manual or asset-triggered run) the newest interval that was due at the run's time.
@@ -47,6 +47,26 @@ def interval_of(
     Raises:
         FatalError: That is no start of an interval, or the interval is not due yet, or the definition has none there.
     """
+    found = _interval_of(context, schedule, start, due, since, until)
+    name_in_log(interval=str(found))
+    return found
+
+
+def name_in_log(**fields: str) -> None:
+    """Add ``fields`` to every line that this task logs from here on, as Airflow adds the run and the task."""
+    from structlog.contextvars import bind_contextvars
+
+    bind_contextvars(**fields)
+
+
+def _interval_of(
+    context: Context,
+    schedule: Schedule,
+    start: str | None,
+    due: Due,
+    since: datetime | None,
+    until: datetime | None,
+) -> Interval:
     given = start or params_of(context).get("interval_start")
     if given:
         return _within(_due_by_now(interval_from(schedule, given), due), since, until)

@@ -5,6 +5,7 @@ The same intervals are then made without Airflow, in a second lake: every digest
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from urllib.request import ProxyHandler, build_opener
 
@@ -104,6 +105,21 @@ def test_a_backfilled_stage_reads_only_what_was_finished(replay: Demo) -> None:
     needed = {each.table for each in view_inputs(view, interval, definitions=replay.definitions)}
     assert set(commit.provenance["inputs"]) == needed
     assert commit.provenance["run"]["dag_id"] == "airport_conditions.features"
+
+
+@pytest.mark.parametrize(
+    ("dag", "kind"),
+    [("weather.ingestion", "source"), ("aircraft.features", "view"), ("air_time.scoring", "model")],
+)
+def test_each_line_of_what_came_of_a_task_names_definition_interval_and_run(replay: Demo, kind: str, dag: str) -> None:
+    folder = replay.settings.home / "airflow" / "logs" / f"dag_id={dag}"
+    lines = [json.loads(line) for log in folder.rglob("attempt=*.log") for line in log.read_text().splitlines()]
+    done = [line for line in lines if line["event"].startswith("Done: ")]
+    assert done
+    for line in done:
+        assert line[kind] == dag.partition(".")[0]
+        assert f"interval={line['interval']}" in line["event"]
+        assert line["run_id"].startswith("backfill__")
 
 
 def _digests(lake: Lake, name: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from airflow.sdk import Asset, BaseOperator, XComArg
 
 from slipstream.errors import FatalError
 from slipstream.intervals import Interval, Schedule
-from slipstream_airflow.context import interval_of
+from slipstream_airflow.context import interval_of, name_in_log
 from slipstream_airflow.documentation import documentation
 from slipstream_airflow.hooks.lake import LakeHook
 from slipstream_airflow.hooks.tracking import MlflowHook
@@ -45,6 +45,8 @@ class SlipstreamOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("doc_md", documentation(type(self)))
+        # Airflow gives a hook what came of the task, and a method of the same name nothing.
+        kwargs.setdefault("post_execute", say_what_came_of_it)
         super().__init__(**kwargs)
         self.lake_conn_id = lake_conn_id
         self.mlflow_conn_id = mlflow_conn_id
@@ -73,12 +75,10 @@ class SlipstreamOperator(BaseOperator):
 
         return sound_definitions()
 
-    def post_execute(self, context: Any, result: Any = None) -> None:
-        """Say in the task's log what came of it; what is long stands in the return value."""
-        super().post_execute(context, result)
-        if isinstance(result, Mapping):
-            short = {name: value for name, value in result.items() if isinstance(value, str | int | float | bool)}
-            self.log.info("Done: %s", ", ".join(f"{name}={value}" for name, value in short.items()))
+    def pre_execute(self, context: Any) -> None:
+        """Name the definition in every line that the task logs."""
+        super().pre_execute(context)
+        name_in_log(**{kind: str(getattr(self, kind)) for kind in ("source", "view", "model") if hasattr(self, kind)})
 
     def announce(self, context: Context, facts: Mapping[str, Any]) -> None:
         """Put ``facts`` on the event of every asset that the task has as an outlet."""
@@ -193,9 +193,26 @@ class MonitoringOperator(ModelOperator):
         return interval_of(context, cron, start=self.interval_start, since=model.start, until=model.end)
 
 
+def say_what_came_of_it(context: Any, result: Any = None) -> None:
+    """Say in the task's log what it returned, but for what is long."""
+    if isinstance(result, Mapping):
+        _name_interval(result)
+        short = {name: value for name, value in result.items() if isinstance(value, str | int | float | bool)}
+        context["task"].log.info("Done: %s", ", ".join(f"{name}={value}" for name, value in short.items()))
+
+
+def _name_interval(found: Mapping[str, Any]) -> None:
+    if isinstance(found.get("interval"), str):
+        name_in_log(interval=found["interval"])
+
+
 def passed(value: Any) -> Any:
-    """Return what an earlier task passed on; FatalError where it is not there or of another kind."""
+    """Return what an earlier task passed on; FatalError where it is not there or of another kind.
+
+    The interval that it is of is named in what the task logs from here on.
+    """
     if isinstance(value, Mapping):
+        _name_interval(value)
         return value
     message = (
         f"Wanted what an earlier task returned, a dictionary, found {value!r}. "

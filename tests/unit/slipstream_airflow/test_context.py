@@ -8,10 +8,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 
 from slipstream.errors import FatalError
 from slipstream.intervals import Interval, Schedule, utc
 from slipstream_airflow.context import as_of_of, interval_of, is_backfill, is_signalled, looks_back, run_of
+from slipstream_airflow.operators.base import passed
 
 NOW = utc("2013-02-03T12:00")
 DAILY, MONTHLY = Schedule("0 0 * * *"), Schedule("0 0 1 * *")
@@ -126,3 +128,12 @@ def test_an_interval_that_the_definition_does_not_have_is_refused(moment: str) -
         interval_of(context(moment), DAILY, **bounds)
     with pytest.raises(FatalError, match="has intervals from"):
         interval_of(context("2013-05-05T00:00"), DAILY, start=moment, **bounds)
+
+
+def test_the_interval_of_a_run_is_named_in_every_line_from_there_on() -> None:
+    structlog.contextvars.clear_contextvars()
+    interval_of(context("2013-01-05"), DAILY)
+    assert structlog.contextvars.get_contextvars() == {"interval": "2013-01-05T00:00:00Z/2013-01-06T00:00:00Z"}
+    passed({"interval": "2013-01-06T00:00:00Z/2013-01-07T00:00:00Z"})
+    assert structlog.contextvars.get_contextvars() == {"interval": "2013-01-06T00:00:00Z/2013-01-07T00:00:00Z"}
+    structlog.contextvars.clear_contextvars()

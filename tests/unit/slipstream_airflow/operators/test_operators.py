@@ -55,7 +55,8 @@ def test_every_argument_has_a_name_and_every_field_a_template(kind: type[Slipstr
 
 
 def test_the_log_says_what_came_of_a_task(capsys: pytest.CaptureFixture[str]) -> None:
-    SweepStagingOperator(task_id="sweep").post_execute({}, {"files": 3, "metrics": [1, 2]})
+    task = SweepStagingOperator(task_id="sweep")
+    task._post_execute_hook({"task": task}, {"files": 3, "metrics": [1, 2]})  # as Airflow calls it
     logged = capsys.readouterr().out
     assert "Done: files=3" in logged
     assert "metrics" not in logged
