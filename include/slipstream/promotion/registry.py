@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipstream.errors import NotFoundError
+from slipstream.errors import FatalError, NotFoundError
 from slipstream.intervals import iso, utc
 from slipstream.promotion.tracking import KEY, client_of, is_absent, mlflow_errors, set_tags, speaks_mlflow
 
@@ -211,11 +211,18 @@ class Registry:
         training had as much.
         """
         import pyarrow.parquet as pq
+        from pyarrow import ArrowInvalid
 
         run_id = self._version(model, version).run_id
         with tempfile.TemporaryDirectory() as folder, mlflow_errors(f"The reference of {model} version {version}"):
             path = self.client.download_artifacts(str(run_id), REFERENCE, folder)
-            return pq.read_table(path)
+            try:
+                return pq.read_table(path)
+            except (ArrowInvalid, OSError) as error:
+                message = (
+                    f"The reference of {model} version {version} is no Parquet file: {error} Train a version anew."
+                )
+                raise FatalError(message) from error
 
     @speaks_mlflow
     def log_document(self, run_id: str, documents: Mapping[str, str]) -> None:
