@@ -237,7 +237,12 @@ class Registry:
         if path not in {each.path for each in self.client.list_artifacts(run_id, folder or None)}:
             return None
         with tempfile.TemporaryDirectory() as target:
-            return Path(self.client.download_artifacts(run_id, path, target)).read_text(encoding="utf-8")
+            found = Path(self.client.download_artifacts(run_id, path, target)).read_bytes()
+        try:
+            return found.decode("utf-8")
+        except UnicodeDecodeError as error:
+            message = f"The file {path} of the run {run_id} is no text, so not what was logged: {error}. Look at it."
+            raise FatalError(message) from error
 
     @speaks_mlflow
     def dataset_rows(self, run_id: str) -> int | None:
