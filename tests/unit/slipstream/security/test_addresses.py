@@ -26,7 +26,7 @@ DAY = Interval.parse("2013-01-31")
     [
         ("http://ada:pass@mlflow:5000/path", "http://mlflow:5000/path"),
         ("postgresql+psycopg2://ada:p%40ss@/db?host=/run", "postgresql+psycopg2:///db?host=/run"),
-        ("API request to https://ada:a@b@c@host/api failed, see http://docs/x@y", "API request to https://host/api failed, see http://docs/x@y"),
+        ("to https://ada:a@b@c@host/api, see http://docs/x@y", "to https://host/api, see http://docs/x@y"),
         ("redis://:pass@redis:6379/0 and ada@example.org", "redis://redis:6379/0 and ada@example.org"),
         ("http://mlflow:5000", "http://mlflow:5000"),
         ("sqlite:////tmp/a@b.db", "sqlite:////tmp/a@b.db"),

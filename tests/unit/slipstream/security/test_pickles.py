@@ -21,7 +21,7 @@ import pytest
 from slipstream.errors import BatchRejectedError, FatalError, SlipstreamError
 from slipstream.intervals import Interval, utc
 from slipstream.promotion import Registry
-from slipstream.promotion.loading import load_estimator, load_folder
+from slipstream.promotion.loading import load_folder
 
 from .conftest import Planted
 
@@ -125,44 +125,35 @@ def test_what_describes_a_model_is_plain_bounded_yaml_and_names_skops(
 
 
 def test_a_pickle_in_the_registry_is_refused_and_says_so(stocked_shop: Any, planted: Planted) -> None:
-    model = stocked_shop.model()
-    registered = stocked_shop.train(model)
-    registry = Registry.from_settings(stocked_shop.settings)
-    kept = _kept(registry, model.name, registered.version)
-    assert (kept / "model.skops").is_file()
-    (kept / "model.skops").write_bytes(planted.content)
-    with pytest.raises(FatalError, match=f"{model.name} version {registered.version} has no readable skops file"):
-        registry.load(model.name, registered.version)
-
-
-def _kept(registry: Registry, model: str, version: str) -> Path:
-    """Return where the store keeps a version's files."""
-    source = registry.client.get_model_version(model, version).source
-    found = registry.client.get_logged_model(source.removeprefix("models:/"))
-    return Path(unquote(urlsplit(found.artifact_location).path))
-
-
-def test_a_pickle_as_a_versions_reference_or_verdict_is_refused(stocked_shop: Any, planted: Planted) -> None:
     from slipstream.promotion.registry import REFERENCE
 
     model = stocked_shop.model()
-    registered = stocked_shop.train(model)
+    version = stocked_shop.train(model).version
     registry = Registry.from_settings(stocked_shop.settings)
-    run_id = registry.details(model.name, registered.version).run_id
-    root = Path(unquote(urlsplit(registry.client.get_run(run_id).info.artifact_uri).path))
-    (root / REFERENCE).write_bytes(planted.content)
-    (root / "card.html").write_bytes(planted.content)
+    found = registry.client.get_model_version(model.name, version)
+    logged = registry.client.get_logged_model(found.source.removeprefix("models:/"))
+    run = registry.client.get_run(found.run_id)
+    for place, name in ((logged.artifact_location, "model.skops"), (run.info.artifact_uri, REFERENCE)):
+        folder = Path(unquote(urlsplit(place).path))
+        assert (folder / name).is_file()
+        (folder / name).write_bytes(planted.content)
+    (folder / "card.html").write_bytes(planted.content)
+    with pytest.raises(FatalError, match=f"{model.name} version {version} has no readable skops file"):
+        registry.load(model.name, version)
     with pytest.raises(FatalError, match="is no Parquet"):
-        registry.reference(model.name, registered.version)
+        registry.reference(model.name, version)
     with pytest.raises(FatalError, match="is no text"):
-        registry.document(run_id, "card.html")
+        registry.document(found.run_id, "card.html")
 
 
-def test_a_pickle_as_the_kept_training_of_a_backtest_is_refused(planted: Planted, tmp_path: Path) -> None:
-    path = tmp_path / "model.skops"
-    path.write_bytes(planted.content)
-    with pytest.raises(FatalError, match="kept training"):
-        load_estimator(path, who="The kept training of m")
+def test_a_pickle_as_the_kept_training_of_a_backtest_is_refused(shop: Any, planted: Planted, tmp_path: Path) -> None:
+    from slipstream.backtest.versions import Version
+
+    (tmp_path / "model.skops").write_bytes(planted.content)
+    now = utc("2013-01-20")
+    kept = Version("v", "k", now, now, now, 1, "d", {}, 0.1, 0.1, 0, {}, 0.1, folder=str(tmp_path))
+    with pytest.raises(FatalError, match=r"The kept training of .* has no readable skops file"):
+        kept.load(shop.model())
 
 
 def test_a_pickle_in_the_place_of_a_lake_file_is_refused(shop: Any, planted: Planted) -> None:
