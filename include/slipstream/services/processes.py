@@ -42,7 +42,7 @@ def identity(pid: int) -> str | None:
 
 def spawn(command: Sequence[str], *, environment: Mapping[str, str], log: Path, folder: Path) -> Child:
     """Start a command in a session of its own, its output appended to ``log``; what it writes is its owner's alone."""
-    with log.open("ab") as output:
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own commands
             list(command),
             env=dict(environment),
