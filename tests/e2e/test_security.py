@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -108,6 +109,14 @@ def test_postgresql_has_no_address_beside_its_socket(stack: Any) -> None:
         shown = {name: link.execute(text(f"SHOW {name}")).scalar() for name in ("listen_addresses", "ssl")}
         assert shown["listen_addresses"] == ""
         assert link.execute(text("SHOW unix_socket_permissions")).scalar() == "0700"
+
+
+@pytest.mark.parametrize("header", [{"Origin": "https://elsewhere.example"}, {"Host": "elsewhere.example"}])
+def test_a_page_of_another_site_cannot_speak_to_mlflow(stack: Any, header: dict[str, str]) -> None:
+    address, body = f"{stack.mlflow_url}/api/2.0/mlflow/experiments/create", {"name": f"from elsewhere {header}"}
+    with httpx.Client(trust_env=False) as browser:
+        assert browser.post(address, json=body, headers=header).status_code == 403
+        assert browser.post(address, json=body).status_code == 200
 
 
 def test_what_the_services_write_is_their_owners_alone(stack: Any, replay: Demo) -> None:

@@ -147,6 +147,8 @@ def mlflow_environment(settings: Settings) -> dict[str, str]:
     environment = base_environment(settings)
     # Ten processes and 2.4 GB otherwise, for a kind of job that nothing here uses.
     environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    # It asks for no login; this keeps pages of other sites, open in a browser of this machine, from speaking to it.
+    environment["MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE"] = "false"
     for name in ("MLFLOW_TRACKING_URI", "SLIPSTREAM_MLFLOW_TRACKING_URI"):
         environment.pop(name, None)
     return environment

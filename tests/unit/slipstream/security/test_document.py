@@ -20,3 +20,16 @@ def test_the_threat_model_names_tests_that_exist() -> None:
             missing.append(f"{file}::{name}")
     assert missing == []
     assert seen > 50
+
+
+def test_every_exception_from_a_rule_of_bandits_says_why() -> None:
+    roots = ("include", "plugins", "dags", "deploy", "tests")
+    lines = [
+        (path.relative_to(PROJECT).as_posix(), line.strip())
+        for root in roots
+        for path in sorted((PROJECT / root).rglob("*.py"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(r"# noqa: [\w, ]*\bS\d{3}", line)
+    ]
+    assert [found for found in lines if not re.search(r"# noqa: [A-Z0-9, ]+ - \S", found[1])] == []
+    assert lines
