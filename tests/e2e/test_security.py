@@ -37,10 +37,8 @@ GUARDED, INTERVAL, LIMIT = "guarded.ingestion", "2013-02-01T00:00:00Z", 180.0
 KEPT = {"run/secrets.json", "run/env.sh", "airflow/simple_auth_manager_passwords.json.generated"}
 """Files that are there to hold secrets; test_services.py looks at their modes."""
 COMMANDS = (
-    ("check", "--json"),
     ("status", "--json"),
     ("ledger", "air_time", "--json"),
-    ("verdict", "air_time", "--json"),
     ("lineage", "air_time@1", "--json"),
     ("run", "training", "air_time", "--as-of", "2013-01-15", "--json"),
     ("run", "ingestion", "guarded", "--interval", "2013-02-01", "--json"),
