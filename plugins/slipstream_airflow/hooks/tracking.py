@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
@@ -65,13 +65,15 @@ class MlflowHook(BaseHook):
             found = _settings_uri()
             mask_secret(urlsplit(found).password or "")
             return found
-        if not connection.login:
+        inside = urlsplit(connection.host)  # some write both into the host
+        login = connection.login or unquote(inside.username or "")
+        if not login:
             return self.address
         scheme, _, rest = self.address.partition("://")
-        password = quote(connection.password or "", safe="")
+        password = quote(connection.password or unquote(inside.password or ""), safe="")
         if password:
             mask_secret(password)  # MLflow names the whole address when it does not answer
-        return f"{scheme}://{quote(connection.login, safe='')}:{password}@{rest}"
+        return f"{scheme}://{quote(login, safe='')}:{password}@{rest}"
 
     @cached_property
     def registry(self) -> Registry:
