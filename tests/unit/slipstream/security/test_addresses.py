@@ -36,11 +36,14 @@ def test_a_login_is_taken_out_of_every_address_of_a_text(text: str, shown: str) 
     assert without_logins(text) == shown
 
 
-def test_a_server_that_does_not_answer_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer_is_named_without_its_password(
+    mlflow_store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(ServiceError, match="did not answer") as raised:
         Registry(f"http://ada:{CANARY}@127.0.0.1:9").versions("m")
     assert CANARY not in str(raised.value)
+    assert Registry(mlflow_store).client, "parts of MLflow ask the last address that was opened"
 
 
 def test_airflows_connection_has_the_password_in_the_field_that_airflow_hides() -> None:

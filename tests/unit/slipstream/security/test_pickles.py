@@ -38,6 +38,7 @@ def folder(shop: Any, three_versions: Any, tmp_path: Path) -> Path:
     import mlflow
 
     model, versions = three_versions
+    assert Registry.from_settings(shop.settings).client
     uri = f"models:/{model.name}/{versions[0]}"
     source = mlflow.artifacts.download_artifacts(artifact_uri=uri, tracking_uri=shop.settings.mlflow_tracking_uri)
     return Path(shutil.copytree(source, tmp_path / "model"))
