@@ -35,7 +35,7 @@ unexport VIRTUAL_ENV
 
 BIN := .venv/bin
 
-.PHONY: help install demo up down env test test-soak test-browser test-production check bench docs lock
+.PHONY: help install demo up down env test test-soak test-browser test-production check audit bench docs lock
 
 help: ## list the targets
 	@echo "make demo     run the whole life of a model on real flights, in a real Airflow"
@@ -50,6 +50,7 @@ help: ## list the targets
 	@echo "make test-production"
 	@echo "              the services of docker-compose.yml without containers, taken away one by one"
 	@echo "make check    lint, types, import rules, spelling, definitions"
+	@echo "make audit    ask PyPI which pinned packages have known weaknesses; wants the network"
 	@echo "make bench    measure, side by side with the plain tools"
 	@echo "make docs     build the documentation into site/"
 	@echo "make lock     resolve requirements.lock anew"
@@ -86,6 +87,14 @@ check: install
 	run $(BIN)/slipstream check; \
 	run $(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml; \
 	exit $$status
+
+# In an environment of its own, which is not locked: a tool that looks for weaknesses should be today's. Without
+# --strict it calls a package sound that it could not ask about.
+audit:
+	@test -x .tools/audit/bin/pip-audit || { python3 -m venv .tools/audit && .tools/audit/bin/pip install --quiet pip-audit; }
+	@.tools/audit/bin/pip install --quiet --upgrade pip-audit
+	@.tools/audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
+	  --requirement requirements.lock $(ARGS)
 
 bench: install
 	@$(BIN)/python tests/benchmarks/run.py $(ARGS)

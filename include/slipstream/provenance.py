@@ -27,6 +27,16 @@ def code_version(project: Path) -> str:
     return f"slipstream {_installed('slipstream')}"
 
 
+def committed(project: Path, text: str) -> bool:
+    """Tell whether the project's git repository holds a file of exactly this text, at any commit and place."""
+    git = shutil.which("git")
+    if not git or not (project / ".git").exists():
+        return False
+    content = text.encode()
+    name = hashlib.sha1(b"blob %d\0%b" % (len(content), content), usedforsecurity=False).hexdigest()  # as git names it
+    return _git(git, project, "cat-file", "-e", name) is not None
+
+
 def _git(git: str, project: Path, *words: str) -> str | None:
     try:
         done = subprocess.run(  # noqa: S603 - fixed words, no shell

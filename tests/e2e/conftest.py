@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,26 @@ from slipstream.services.ports import free_port
 from slipstream.settings import Settings, get_settings
 
 PROJECT = Path(__file__).resolve().parents[2]
+
+
+# Secrets that the stack is given, each to be found nowhere afterwards: tests/e2e/test_security.py.
+CANARIES = {
+    name: f"canary{secrets.token_hex(12)}"
+    for name in ("s3 key", "s3 session", "webhook", "database", "mail", "mlflow", "extra")
+}
+# A source behind a password. None of its intervals is due in the replay, which has nothing to ingest from it.
+GUARDED = """
+name: guarded
+owner: e2e
+description: Rows behind a password.
+schedule: "0 0 * * *"
+start: 2013-02-01
+end: 2013-02-03
+connector: {type: sql, connection: guarded_db, query: "SELECT 1 AS id WHERE :start < :end"}
+columns: {id: int64}
+key: [id]
+event_time: interval_start
+"""
 
 
 @dataclass(frozen=True)
@@ -58,7 +81,9 @@ class RunningStack:
         return str(json.loads(path.read_text(encoding="utf-8"))[user])
 
     def call(self, method: str, path: str, body: Any = None, *, user: str = "admin") -> Any:
-        """Call Airflow's REST API, ``path`` below the address, as a user; return the JSON answer."""
+        """Call Airflow's REST API, ``path`` below the address, as a user or as nobody; return the JSON answer."""
+        if not user:
+            return self._request(method, path, body, {})
         token = self._request("POST", "/auth/token", {"username": user, "password": self.password(user)}, {})
         return self._request(method, path, body, {"Authorization": f"Bearer {token['access_token']}"})
 
@@ -68,11 +93,55 @@ class RunningStack:
             self.airflow_url + path, data=data, method=method, headers={"Content-Type": "application/json", **headers}
         )
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
-            return json.loads(answer.read() or b"null")
+            found = answer.read()
+            return json.loads(found or b"null") if "json" in answer.headers.get_content_type() else found.decode()
+
+    def status(self, method: str, path: str, body: Any = None, *, user: str = "admin") -> int:
+        """Call as ``call`` does and return the status alone."""
+        try:
+            self.call(method, path, body, user=user)
+        except urllib.error.HTTPError as error:
+            return error.code
+        return 200
+
+
+class Webhook(BaseHTTPRequestHandler):
+    """Takes the stack's alerts, whose address ends in a secret."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None: ...
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+def webhook() -> Iterator[Any]:
+    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Webhook)
+    server.asked = []
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def planted(webhook: Any) -> dict[str, str]:
+    """Return variables with secrets, as whoever starts the stack may have them."""
+    alerts = {"conn_type": "http", "host": "http://127.0.0.1", "port": webhook.server_address[1], "schema": "http"}
+    return {
+        "AWS_ACCESS_KEY_ID": "a-name-is-no-secret",
+        "AWS_SECRET_ACCESS_KEY": CANARIES["s3 key"],
+        "AWS_SESSION_TOKEN": CANARIES["s3 session"],
+        "AIRFLOW_CONN_SLIPSTREAM_ALERTS": json.dumps({**alerts, "password": CANARIES["webhook"]}),
+    }
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, webhook: Any) -> Iterator[RunningStack]:
     """Start everything, for all tests of the session; its variables are this process's too while it runs.
 
     The definitions are a copy, which a test may change.
@@ -83,9 +152,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     definitions = home.parent / "definitions"
     for part in ("sources", "features", "models"):
         shutil.copytree(PROJECT / "include" / part, definitions / part)
-    chosen = {"home": home, "project": PROJECT, "definitions": definitions, "users": "ada:op"}
+    (definitions / "sources" / "guarded").mkdir()
+    (definitions / "sources" / "guarded" / "source.yaml").write_text(GUARDED, encoding="utf-8")
+    chosen = {"home": home, "project": PROJECT, "definitions": definitions, "users": "ada:op,bo:user"}
     settings = Settings(**chosen, airflow_port=airflow_port, mlflow_port=mlflow_port)
     before = dict(os.environ)
+    os.environ.update(planted(webhook))
     for name, value in {**chosen, "airflow_port": airflow_port, "mlflow_port": mlflow_port}.items():
         os.environ[f"SLIPSTREAM_{name.upper()}"] = str(value)
     get_settings.cache_clear()

@@ -146,8 +146,8 @@ def test_an_approver_says_yes_a_stranger_may_not_and_a_second_answer_is_late(
     for words in ("Champion now: version 1", "metric_gain", f"/models/{MODEL}/versions/2/verdict"):
         assert words in question["body"]
     assert [user["id"] for user in question["assigned_users"]] == ["admin"]
-    assert answer(stack, run_id, "Approve", "viewer") == 403
-    assert answer(stack, run_id, "Approve", "ada") == 403
+    for stranger, status in (("", 401), ("viewer", 403), ("bo", 403), ("ada", 403)):
+        assert answer(stack, run_id, "Approve", stranger) == status
     assert answer(stack, run_id, "Approve", "admin") == 200
     assert answer(stack, run_id, "Reject", "admin") == 409
     assert ended(replay, run_id, wait_for) == "success"

@@ -38,18 +38,6 @@ def test_every_service_is_healthy_and_says_where_it_is(stack):
     assert stack.settings.tracking_uri == stack.mlflow_url
 
 
-def test_nothing_listens_on_any_address_but_the_loopback(stack):
-    listening = {
-        connection.laddr
-        for process in processes_of(stack)
-        for connection in process.net_connections(kind="inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
-
-    assert {address.ip for address in listening} == {"127.0.0.1"}
-    assert {address.port for address in listening} >= {stack.settings.airflow_port, stack.settings.mlflow_port}
-
-
 def test_secrets_are_closed_to_others_and_so_are_the_folders_around_them(stack):
     home = stack.settings.home
 
@@ -60,7 +48,7 @@ def test_secrets_are_closed_to_others_and_so_are_the_folders_around_them(stack):
         "airflow/simple_auth_manager_passwords.json.generated",
     ):
         assert stat.S_IMODE((home / secret).stat().st_mode) == 0o600, secret
-    for folder in ("run", "postgres", "airflow"):
+    for folder in ("run", "postgres", "airflow", "logs", "cache", "mlflow"):
         assert stat.S_IMODE((home / folder).stat().st_mode) == 0o700, folder
 
 

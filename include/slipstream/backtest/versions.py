@@ -80,12 +80,10 @@ class Version:
 
     def load(self, model: Model) -> LoadedModel:
         """Return it as the registry would, for the checks that score anew."""
-        import skops.io
-
-        from slipstream.promotion.loading import MODEL_FILE, TRUSTED_TYPES, LoadedModel
+        from slipstream.promotion.loading import MODEL_FILE, LoadedModel, load_estimator
 
         path = Path(self.folder) / MODEL_FILE
-        estimator = skops.io.load(path, trusted=list(TRUSTED_TYPES))
+        estimator = load_estimator(path, who=f"The kept training of {model.name} at {self.version}")
         return LoadedModel(model.name, self.version, model.task, self.kinds, estimator, path.stat().st_size)
 
 

@@ -12,6 +12,9 @@ from slipstream.cli.common import AsJson, console, named_version, print_json, pr
 def replay(
     version: Annotated[str, typer.Argument(help="MODEL@VERSION, or MODEL@ALIAS.")],
     *,
+    recorded_code: Annotated[
+        bool, typer.Option("--recorded-code", help="Run an estimator.py that only the registry has. Read it first.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Rebuild a version's training set, fit it again, and say what differs from what was recorded, in any bit."""
@@ -19,7 +22,14 @@ def replay(
 
     here = project()
     model, number = named_version(version, here.settings)
-    found = training.replay_version(model, number, definitions=here.definitions, lake=here.lake, settings=here.settings)
+    found = training.replay_version(
+        model,
+        number,
+        definitions=here.definitions,
+        lake=here.lake,
+        settings=here.settings,
+        recorded_code=recorded_code,
+    )
     if as_json:
         print_json(found.as_dict())
     else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from slipstream.secrecy import without_logins
+
 if TYPE_CHECKING:
     from slipstream.settings import Settings
 
@@ -21,11 +23,10 @@ def version_page(model: str, version: str, page: str) -> str:
 
 def mlflow_address(settings: Settings) -> str | None:
     """Return MLflow's address without any password; None where it is a store without a server."""
-    parts = urlsplit(settings.tracking_uri)
+    parts = urlsplit(without_logins(settings.tracking_uri))
     if parts.scheme not in ("http", "https"):
         return None
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", "")).rstrip("/")
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")).rstrip("/")
 
 
 def airflow_address(settings: Settings) -> str | None:

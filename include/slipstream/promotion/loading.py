@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slipstream.definitions.yaml import UnreadableError, read_yaml
 from slipstream.errors import FatalError, SchemaError
 from slipstream.promotion.frames import model_frame
 
@@ -108,28 +109,46 @@ def untrusted_types(path: Path) -> list[str]:
     return sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES))
 
 
+def load_estimator(path: Path, *, who: str) -> Any:
+    """Return the estimator of a skops file; FatalError where it is none, or holds a type that is not on our list.
+
+    Args:
+        path: The file, whatever its name says it is.
+        who: Whose it is, for the message.
+    """
+    import skops.io
+
+    try:
+        refused = untrusted_types(path)
+        if not refused:
+            return skops.io.load(path, trusted=list(TRUSTED_TYPES))
+    except Exception as error:  # skops reads a document of any shape, and raises what that makes Python raise
+        message = (
+            f"{who} has no readable skops file: {type(error).__name__}: {error}. It is not loaded: what is no skops "
+            f"file may be a pickle, which can run any code. Restore it from a backup, or train again."
+        )
+        raise FatalError(message) from error
+    message = (
+        f"{who} holds types that are not on the list of trusted ones: {refused}. It is not loaded. "
+        f"If they are harmless, add them to TRUSTED_TYPES in slipstream/promotion/loading.py."
+    )
+    raise FatalError(message)
+
+
 def load_folder(folder: Path, *, model: str, version: str) -> LoadedModel:
     """Read a logged model's folder; FatalError for any format but skops and any type that is not on the list."""
-    import skops.io
-    import yaml
-
-    document = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
-    flavor = document.get("flavors", {}).get("sklearn") or {}
+    who = f"{model} version {version}"
+    document = _described(folder / "MLmodel", who)
+    flavor = document["flavors"].get("sklearn", {})
     found = (flavor.get("serialization_format"), flavor.get("pickled_model"))
     if found != ("skops", MODEL_FILE):
         message = (
-            f"{model} version {version} is not a skops model (format {found[0]!r}, file {found[1]!r}) and is not "
+            f"{who} is not a skops model (format {found[0]!r}, file {found[1]!r}) and is not "
             f"loaded: a pickle can run any code. Train it again with `slipstream run training {model}`."
         )
         raise FatalError(message)
     path = folder / MODEL_FILE
-    if refused := untrusted_types(path):
-        message = (
-            f"{model} version {version} holds types that are not on the list of trusted ones: {refused}. It is not "
-            f"loaded. If they are harmless, add them to TRUSTED_TYPES in slipstream/promotion/loading.py."
-        )
-        raise FatalError(message)
-    estimator = skops.io.load(path, trusted=list(TRUSTED_TYPES))
+    estimator = load_estimator(path, who=who)
     task = (document.get("metadata") or {}).get("slipstream.task", "")
     return LoadedModel(
         model=model,
@@ -139,6 +158,20 @@ def load_folder(folder: Path, *, model: str, version: str) -> LoadedModel:
         estimator=estimator,
         size=path.stat().st_size,
     )
+
+
+def _described(path: Path, who: str) -> dict[str, Any]:
+    """Return what a model's MLmodel file says, read as a definition is: plain values, in bounds."""
+    try:
+        document = read_yaml(path).data
+    except UnreadableError as error:
+        message = f"{who} has an MLmodel file that is not read: {error} Train it again."
+        raise FatalError(message) from error
+    flavors = document.get("flavors") if isinstance(document, dict) else None
+    if not isinstance(flavors, dict) or not isinstance(flavors.get("sklearn", {}), dict):
+        message = f"{who} wants an MLmodel file with its flavors, as MLflow writes it; found something else."
+        raise FatalError(message)
+    return dict(document)
 
 
 def _signature(document: Mapping[str, Any], model: str, version: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipstream.errors import NotFoundError
+from slipstream.errors import FatalError, NotFoundError
 from slipstream.intervals import iso, utc
 from slipstream.promotion.tracking import KEY, client_of, is_absent, mlflow_errors, set_tags, speaks_mlflow
 
@@ -211,11 +211,18 @@ class Registry:
         training had as much.
         """
         import pyarrow.parquet as pq
+        from pyarrow import ArrowInvalid
 
         run_id = self._version(model, version).run_id
         with tempfile.TemporaryDirectory() as folder, mlflow_errors(f"The reference of {model} version {version}"):
             path = self.client.download_artifacts(str(run_id), REFERENCE, folder)
-            return pq.read_table(path)
+            try:
+                return pq.read_table(path)
+            except (ArrowInvalid, OSError) as error:
+                message = (
+                    f"The reference of {model} version {version} is no Parquet file: {error} Train a version anew."
+                )
+                raise FatalError(message) from error
 
     @speaks_mlflow
     def log_document(self, run_id: str, documents: Mapping[str, str]) -> None:
@@ -230,7 +237,12 @@ class Registry:
         if path not in {each.path for each in self.client.list_artifacts(run_id, folder or None)}:
             return None
         with tempfile.TemporaryDirectory() as target:
-            return Path(self.client.download_artifacts(run_id, path, target)).read_text(encoding="utf-8")
+            found = Path(self.client.download_artifacts(run_id, path, target)).read_bytes()
+        try:
+            return found.decode("utf-8")
+        except UnicodeDecodeError as error:
+            message = f"The file {path} of the run {run_id} is no text, so not what was logged: {error}. Look at it."
+            raise FatalError(message) from error
 
     @speaks_mlflow
     def dataset_rows(self, run_id: str) -> int | None:

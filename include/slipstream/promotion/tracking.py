@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from slipstream.errors import NotFoundError, ServiceError
+from slipstream.secrecy import without_logins
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -63,7 +64,10 @@ def _hush() -> None:
 
 @contextmanager
 def mlflow_errors(what: str) -> Iterator[None]:
-    """Turn what MLflow raises into ServiceError (try again) or NotFoundError (``what`` is not there)."""
+    """Turn what MLflow raises into ServiceError (try again) or NotFoundError (``what`` is not there).
+
+    MLflow names the whole address that did not answer, login and password included; our messages do not.
+    """
     _hush()
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
@@ -71,7 +75,7 @@ def mlflow_errors(what: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        text = without_logins(str(error).splitlines()[0] if str(error) else type(error).__name__)
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             message = f"{what} is not in MLflow: {text}"
             raise NotFoundError(message) from error
@@ -80,7 +84,8 @@ def mlflow_errors(what: str) -> Iterator[None]:
             raise ServiceError(message) from error
         raise
     except (RequestException, ConnectionError, TimeoutError) as error:
-        message = f"MLflow did not answer for {what}: {error} It is tried again; if that goes on, see its log."
+        text = without_logins(str(error))
+        message = f"MLflow did not answer for {what}: {text} It is tried again; if that goes on, see its log."
         raise ServiceError(message) from error
 
 

@@ -166,7 +166,7 @@ class Boot:
         if self._record.mlflow_port is not None:
             addresses[self._places.mlflow_address] = catalog.mlflow_address(self._settings, self._record)
         for path, address in addresses.items():
-            write_atomically(path, address + "\n", mode=0o644)
+            write_atomically(path, address + "\n")
 
     def _death_of(self, name: str) -> str:
         self._progress(name, "failed")

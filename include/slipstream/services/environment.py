@@ -8,6 +8,8 @@ import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 from slipstream.services.credentials import Secrets, users_of
 from slipstream.services.places import Places, write_atomically
@@ -89,6 +91,10 @@ def airflow_environment(
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
             "AIRFLOW__CORE__FERNET_KEY": secrets.fernet_key,
             "AIRFLOW__CORE__LAZY_LOAD_PLUGINS": str(not settings.warm_workers),
+            # A caller's own variable must not make everybody an admin, nor show keys and stack traces to a browser.
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+            "AIRFLOW__API__EXPOSE_CONFIG": "False",
+            "AIRFLOW__API__EXPOSE_STACKTRACE": "False",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": _as_list(users_of(settings)),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(places.passwords),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.url("airflow"),
@@ -141,6 +147,8 @@ def mlflow_environment(settings: Settings) -> dict[str, str]:
     environment = base_environment(settings)
     # Ten processes and 2.4 GB otherwise, for a kind of job that nothing here uses.
     environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    # It asks for no login; this keeps pages of other sites, open in a browser of this machine, from speaking to it.
+    environment["MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE"] = "false"
     for name in ("MLFLOW_TRACKING_URI", "SLIPSTREAM_MLFLOW_TRACKING_URI"):
         environment.pop(name, None)
     return environment
@@ -173,10 +181,16 @@ def _connection_of(tracking_uri: str) -> str:
     """Write an MLflow address as an Airflow connection; scheme and host are both in ``host``."""
     scheme, _, rest = tracking_uri.partition("://")
     place, slash, path = rest.partition("/")
+    who, _, place = place.rpartition("@")
+    connection: dict[str, Any] = {"conn_type": "mlflow"}
+    if who and scheme in ("http", "https"):  # apart, so that Airflow masks the password and no link shows it
+        login, _, password = who.partition(":")
+        connection |= {"login": unquote(login), "password": unquote(password)}
+        tracking_uri = f"{scheme}://{place}{slash}{path}"
     host, colon, port = place.rpartition(":")
     if not colon or not port.isdigit():
-        return json.dumps({"conn_type": "mlflow", "host": tracking_uri})
-    connection = {"conn_type": "mlflow", "host": f"{scheme}://{host}", "port": int(port)}
+        return json.dumps({**connection, "host": tracking_uri})
+    connection |= {"host": f"{scheme}://{host}", "port": int(port)}
     return json.dumps({**connection, "schema": path} if slash and path else connection)
 
 

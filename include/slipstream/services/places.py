@@ -83,7 +83,9 @@ class Places:
         return self.logs / f"{service}.log"
 
     def create(self) -> None:
-        """Make the folders; those with secrets or sockets are for their owner alone, existing ones stay as they are.
+        """Make the folders, for their owner alone; existing ones stay as they are.
+
+        Of root's, others may pass through the home, but not look: PostgreSQL then runs as somebody else.
 
         Raises:
             SettingsError: the home cannot be created or written.
@@ -91,10 +93,10 @@ class Places:
         """
         with full_disk_explained(self.home):
             try:
-                for folder in (self.home, self.logs, self.cache, self.artifacts):
-                    folder.mkdir(parents=True, exist_ok=True)
-                for folder in (self.run, self.postgres, self.airflow):
+                self.home.mkdir(mode=0o700 if os.geteuid() else 0o711, parents=True, exist_ok=True)
+                for folder in (self.run, self.postgres, self.airflow, self.logs, self.cache, self.artifacts.parent):
                     folder.mkdir(mode=0o700, exist_ok=True)
+                self.artifacts.mkdir(mode=0o700, exist_ok=True)
             except (PermissionError, FileExistsError, NotADirectoryError) as error:
                 message = f"{self.home} cannot hold the services: {error}. Set SLIPSTREAM_HOME to a folder of yours."
                 raise SettingsError(message) from error

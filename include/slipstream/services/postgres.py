@@ -121,7 +121,7 @@ class Postgres:
             str(self.sockets),
             "--username=postgres",
         ]
-        return subprocess.run(tool, check=False, capture_output=True).returncode == 0  # noqa: S603
+        return subprocess.run(tool, check=False, capture_output=True).returncode == 0  # noqa: S603 - our own binary
 
     def create_databases(self) -> None:
         """Create the databases that are missing."""
@@ -219,7 +219,7 @@ def _works(prefix: Sequence[str], folder: Path, *, must_reach: bool) -> bool:
     reach = ["test", "-x", str(folder.parent)] if must_reach else ["true"]
     for command in (["sh", "-c", 'test "$(id -u)" != 0'], [str(binaries() / "initdb"), "--version"], reach):
         try:
-            done = subprocess.run([*prefix, *command], capture_output=True, timeout=20, check=False)  # noqa: S603
+            done = subprocess.run([*prefix, *command], capture_output=True, timeout=20, check=False)  # noqa: S603 - a trial of ours
         except (OSError, subprocess.TimeoutExpired):
             return False
         if done.returncode != 0:
@@ -249,7 +249,7 @@ def quoted_list_item(path: Path) -> str:
 
 def run_to_end(command: Sequence[str]) -> None:
     """Run a short command; ServiceError with what it said where it fails."""
-    done = subprocess.run(list(command), capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
+    done = subprocess.run(list(command), capture_output=True, text=True, timeout=120, check=False)  # noqa: S603 - our own words
     if done.returncode != 0:
         message = f"{Path(command[-1]).name} failed ({done.returncode}): {(done.stderr or done.stdout).strip()[-2000:]}"
         raise ServiceError(message)

@@ -41,8 +41,8 @@ def identity(pid: int) -> str | None:
 
 
 def spawn(command: Sequence[str], *, environment: Mapping[str, str], log: Path, folder: Path) -> Child:
-    """Start a command in a session of its own, its output appended to ``log``."""
-    with log.open("ab") as output:
+    """Start a command in a session of its own, its output appended to ``log``; what it writes is its owner's alone."""
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own commands
             list(command),
             env=dict(environment),
@@ -51,6 +51,7 @@ def spawn(command: Sequence[str], *, environment: Mapping[str, str], log: Path, 
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=0o077,
         )
     _children[process.pid] = process  # a dropped Popen warns that its process still runs, which is what we want here
     return process

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from slipstream.errors import ServiceError
+from slipstream.secrecy import without_logins
 from slipstream.services import catalog, postgres
 from slipstream.services.boot import PATIENCE, Boot, Progress, silent
 from slipstream.services.credentials import users_of
@@ -97,7 +98,7 @@ def start(settings: Settings, *, progress: Progress = silent, patience: float = 
         record = boot.run()
     return Stack(
         airflow_url=catalog.airflow_address(record),
-        mlflow_url=catalog.mlflow_address(settings, record),
+        mlflow_url=without_logins(catalog.mlflow_address(settings, record)),
         password_file=places.passwords,
         users=tuple(users_of(settings)),
         shell_environment=places.shell_environment,
@@ -132,7 +133,7 @@ def state(settings: Settings) -> ServicesState:
         home=str(places.home),
         running=all(service.pid is not None for service in services),
         airflow_url=catalog.airflow_address(record),
-        mlflow_url=catalog.mlflow_address(settings, record),
+        mlflow_url=without_logins(catalog.mlflow_address(settings, record)),
         password_file=str(places.passwords),
         services=tuple(services),
     )

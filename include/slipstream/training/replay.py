@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from slipstream.errors import SlipstreamError
 from slipstream.intervals import iso
 from slipstream.promotion.registry import DEFINITION, PREFIX, Registry, VersionDetails
-from slipstream.provenance import code_version, library_versions, lock_digest
+from slipstream.provenance import code_version, committed, library_versions, lock_digest
 from slipstream.training.dataset import check_rows, count_from, in_order, split, together, validation_start
+from slipstream.training.estimator import FILE
 from slipstream.training.fitting import fit
 from slipstream.training.reference import reference_rows
 
@@ -80,10 +81,27 @@ class _Then:
     source: Mapping[str, Any]
 
 
-def replay_version(model: str, version: str, *, definitions: Definitions, lake: Lake, settings: Settings) -> Replay:
+def replay_version(
+    model: str,
+    version: str,
+    *,
+    definitions: Definitions,
+    lake: Lake,
+    settings: Settings,
+    recorded_code: bool = False,
+) -> Replay:
     """Rebuild the training set of ``version``, fit it again, and compare rows and scores with the recorded ones.
 
     Writes nothing: neither to the registry, nor to the lake.
+
+    Args:
+        model: The model's name.
+        version: Its version.
+        definitions: Of today; the version's own definition is the recorded one.
+        lake: Where the rows are.
+        settings: Where the registry is, and the project.
+        recorded_code: Run an estimator.py that neither the definitions nor the project's git repository hold. Whoever
+            may write to the registry may have put it there.
 
     Raises:
         NotFoundError: There is no such version.
@@ -92,7 +110,14 @@ def replay_version(model: str, version: str, *, definitions: Definitions, lake: 
     details = registry.details(model, version)
     definition, first = _definition(details, registry, definitions)
     findings = [first]
-    if definition is not None:
+    if definition is not None and not recorded_code and not _known_code(definition, definitions, settings):
+        sentence = (
+            f"The run recorded an {FILE} that neither the definitions nor the project's git repository hold: who may "
+            f"write to the registry may have put it there. It is not run. Read it ({DEFINITION} of the run "
+            f"{details.run_id}), then replay with --recorded-code."
+        )
+        findings.append(Finding("code", "impossible", sentence))
+    elif definition is not None:
         source = {"definitions": definitions, "lake": lake, "settings": settings}
         then = _Then(details, definition.model_copy(update={"seed": details.seed}), registry, source)
         try:
@@ -100,6 +125,12 @@ def replay_version(model: str, version: str, *, definitions: Definitions, lake: 
         except (SlipstreamError, OSError) as error:
             findings.append(Finding("rebuilding", "impossible", f"{type(error).__name__}: {error}"))
     return Replay(model, details.version, tuple(findings), _surroundings(details, registry, settings))
+
+
+def _known_code(recorded: Model, definitions: Definitions, settings: Settings) -> bool:
+    """Tell whether a person of the project has written the code that the registry brings."""
+    text = recorded.text(FILE)
+    return any(model.text(FILE) == text for model in definitions.models.values()) or committed(settings.project, text)
 
 
 def _definition(details: VersionDetails, registry: Registry, definitions: Definitions) -> tuple[Model | None, Finding]:

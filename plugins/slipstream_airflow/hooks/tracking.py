@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import cached_property
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
+from slipstream.secrecy import without_logins
 from slipstream_airflow.hooks.optional import find_connection
 
 if TYPE_CHECKING:
@@ -43,10 +44,8 @@ class MlflowHook(BaseHook):
         """The server's address without any password."""
         connection = self.connection
         if connection is None or not connection.host:
-            from slipstream.settings import get_settings
-
-            return get_settings().tracking_uri.rstrip("/")
-        scheme, found, place = connection.host.rpartition("://")
+            return without_logins(_settings_uri())
+        scheme, found, place = without_logins(connection.host).rpartition("://")
         port = f":{connection.port}" if connection.port else ""
         path = f"/{connection.schema.strip('/')}" if connection.schema else ""
         return f"{scheme if found else 'http'}://{place.rstrip('/')}{port}{path}"
@@ -62,13 +61,19 @@ class MlflowHook(BaseHook):
     def tracking_uri(self) -> str:
         """The address that clients use, with login and password where there are any."""
         connection = self.connection
-        if connection is None or not connection.login:
+        if connection is None or not connection.host:
+            found = _settings_uri()
+            mask_secret(urlsplit(found).password or "")
+            return found
+        inside = urlsplit(connection.host)  # some write both into the host
+        login = connection.login or unquote(inside.username or "")
+        if not login:
             return self.address
         scheme, _, rest = self.address.partition("://")
-        password = quote(connection.password or "", safe="")
+        password = quote(connection.password or unquote(inside.password or ""), safe="")
         if password:
             mask_secret(password)  # MLflow names the whole address when it does not answer
-        return f"{scheme}://{quote(connection.login, safe='')}:{password}@{rest}"
+        return f"{scheme}://{quote(login, safe='')}:{password}@{rest}"
 
     @cached_property
     def registry(self) -> Registry:
@@ -94,3 +99,9 @@ class MlflowHook(BaseHook):
         except Exception as error:
             return False, f"{type(error).__name__}: {error}".replace(self.tracking_uri, self.address)
         return True, f"MLflow answers at {self.address}."
+
+
+def _settings_uri() -> str:
+    from slipstream.settings import get_settings
+
+    return get_settings().tracking_uri.rstrip("/")

@@ -98,7 +98,7 @@ def _post(alert: Alert, connection: Connection) -> None:
     import httpx
 
     answer = httpx.post(webhook(connection), json={"text": f"*{alert.title}*\n{alert.text}"}, timeout=PATIENCE)
-    if answer.is_error:
+    if not answer.is_success:  # also a redirect: it is not followed, so nobody was told
         message = f"The webhook of {connection.conn_id!r} answered {answer.status_code}: {answer.text[:200]}"
         raise FatalError(message)
 

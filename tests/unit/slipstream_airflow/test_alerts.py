@@ -50,7 +50,8 @@ class Webhook(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.got.append((self.path, body))  # type: ignore[attr-defined]
-        self.send_response(500 if self.path.endswith("broken") else 200)
+        self.send_response({"/broken": 500, "/moved": 307}.get(self.path, 200))
+        self.send_header("Location", "/elsewhere")
         self.end_headers()
         self.wfile.write(b"so")
 
@@ -102,6 +103,14 @@ def test_a_webhook_is_told_in_the_form_that_slack_wants(monkeypatch: pytest.Monk
     path, body = server.got[0]
     assert path == "/services/T/B/secret"
     assert body == {"text": f"*{ALERT.title}*\n{ALERT.text}"}
+
+
+def test_a_redirect_is_not_followed_and_counts_as_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(HTTPServer(("127.0.0.1", 0), Webhook)) as server:
+        host, port = server.server_address
+        with pytest.raises(FatalError, match="answered 307"):
+            send(monkeypatch, {"conn_type": "http", "schema": "http", "host": host, "port": port, "password": "moved"})
+    assert [path for path, _ in server.got] == ["/moved"]
 
 
 def test_without_a_connection_the_log_is_told(caplog: pytest.LogCaptureFixture) -> None:

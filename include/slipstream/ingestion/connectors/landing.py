@@ -5,15 +5,16 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow.fs as pafs
 
 from slipstream.definitions.source import FilesConnector
-from slipstream.errors import BatchNotReadyError, DefinitionError, ServiceError
+from slipstream.errors import BatchNotReadyError, BatchRejectedError, DefinitionError, ServiceError
 from slipstream.intervals import Interval
 from slipstream.lake.storage import Storage
 from slipstream.settings import Settings
@@ -52,23 +53,45 @@ class Landing:
         """Return the path template filled in with the interval's start and end (UTC).
 
         Raises:
-            DefinitionError: The template names anything else.
+            DefinitionError: The template names anything else, or leads out of the landing root once it is filled in.
         """
         template = self._connector.path
         try:
-            return template.format(start=interval.start, end=interval.end)
+            filled = template.format(start=interval.start, end=interval.end)
         except (KeyError, IndexError, ValueError, AttributeError) as error:
             message = (
                 f"connector.path {template!r} may name {{start:…}} and {{end:…}} only, in strftime's terms: {error}."
             )
             raise DefinitionError(message) from error
+        if filled.startswith("/") or {".", "..", ""} & set(filled.split("/")) or "\\" in filled or "\0" in filled:
+            message = f"connector.path {template!r} wants to stay below the landing root; filled in it is {filled!r}."
+            raise DefinitionError(message)
+        return filled
 
     def find(self, interval: Interval) -> tuple[LandedFile, ...]:
-        """Return the interval's files in the order of their names; names that begin with a dot are nobody's."""
+        """Return the interval's files in the order of their names; names that begin with a dot are nobody's.
+
+        Raises:
+            BatchRejectedError: One of them is a link that leads out of the landing root.
+        """
         pattern = self.pattern(interval)
         with self._answering():
             found = self._listed(pattern) if self._storage.is_local else self._objects(pattern)
-        return tuple(sorted((file for file in found if _matches(file.name, pattern)), key=lambda file: file.name))
+            files = sorted((file for file in found if _matches(file.name, pattern)), key=lambda file: file.name)
+            if self._storage.is_local:
+                self._refuse_links_out(files)
+        return tuple(files)
+
+    def _refuse_links_out(self, files: Sequence[LandedFile]) -> None:
+        """Whoever delivers files must not be able to have others of this machine read."""
+        root = Path(self.root).resolve()
+        for file in files:
+            if not Path(file.path).resolve().is_relative_to(root):
+                message = (
+                    f"{file.name} is a link, or lies behind one, that leads out of the landing root {self.root}. "
+                    "It is not read; have the file itself delivered."
+                )
+                raise BatchRejectedError(message)
 
     def _listed(self, pattern: str) -> list[LandedFile]:
         magic = _MAGIC.search(pattern)

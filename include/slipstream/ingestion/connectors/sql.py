@@ -16,6 +16,7 @@ from slipstream.ingestion.casting import check_types
 from slipstream.ingestion.connectors.chunk import Chunk
 from slipstream.ingestion.connectors.header import check_columns
 from slipstream.intervals import Interval
+from slipstream.secrecy import without_logins
 from slipstream.settings import Settings
 
 if TYPE_CHECKING:
@@ -87,17 +88,25 @@ class SqlBatch:
             BatchRejectedError: The query gives other columns or types than the source.
             ServiceError: The database does not answer, or refuses the query.
         """
-        from sqlalchemy import create_engine
+        from sqlalchemy import create_engine, make_url
         from sqlalchemy.exc import SQLAlchemyError
         from sqlalchemy.pool import NullPool
 
         url = connection_url(self._connector.connection)
         try:
+            make_url(url)
+        except (SQLAlchemyError, ValueError):  # what it says quotes parts of the address, which may be the password's
+            message = (
+                f"The connection {self._connector.connection!r} of source {self._source.name!r} is no SQLAlchemy URL. "
+                "Write driver://user:password@host:port/database, with / : @ % of the password as %2F %3A %40 %25."
+            )
+            raise SettingsError(message) from None
+        try:
             engine = create_engine(url, poolclass=NullPool)
             with engine.connect() as connection:
                 yield from self._rows(connection)
         except (SQLAlchemyError, ImportError) as error:
-            reason = str(getattr(error, "orig", None) or error).replace(url, "…")
+            reason = without_logins(str(getattr(error, "orig", None) or error).replace(url, "…"))
             message = (
                 f"The connection {self._connector.connection!r} of source {self._source.name!r} did not give its rows: "
                 f"{reason}. Look at the connection and at connector.query."

@@ -103,6 +103,20 @@ def test_tuning_gives_way_to_the_callers_and_structure_does_not(settings, monkey
     assert "PYTHONDONTWRITEBYTECODE" not in environment
 
 
+def test_no_variable_of_the_caller_opens_the_stack_to_everybody(settings, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
+    monkeypatch.setenv("AIRFLOW__API__EXPOSE_CONFIG", "True")
+    monkeypatch.setenv("AIRFLOW__API__EXPOSE_STACKTRACE", "True")
+    monkeypatch.setenv("AIRFLOW__API__HOST", "0.0.0.0")  # noqa: S104 - what must not come through
+
+    environment = environment_of(settings)
+
+    assert environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"] == "False"
+    assert environment["AIRFLOW__API__EXPOSE_CONFIG"] == "False"
+    assert environment["AIRFLOW__API__EXPOSE_STACKTRACE"] == "False"
+    assert environment["AIRFLOW__API__HOST"] == "127.0.0.1"
+
+
 @pytest.mark.parametrize(("warm", "lazy"), [(True, "False"), (False, "True")])
 def test_plugins_are_loaded_ahead_only_for_warm_workers(settings, warm, lazy):
     given = settings.model_copy(update={"warm_workers": warm})

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from slipstream.intervals import Interval, utc
 from slipstream.lake import Provenance
 from slipstream.promotion import Registry, decide
 from slipstream.promotion.registry import DEFINITION, PREFIX
+from slipstream.provenance import committed
 from slipstream.training import replay_version, train
 
 NOW = utc("2013-02-10")
@@ -74,6 +78,46 @@ def test_a_model_edited_since_is_replayed_as_it_was(stocked_shop, monkeypatch):
     again = replayed(stocked_shop, model, found.version)
     assert again.ok
     assert "has been edited since" in again.findings[0].sentence
+
+
+def test_code_that_only_the_registry_has_is_not_run_unless_it_is_asked_for(stocked_shop, tmp_path):
+    model, mark = stocked_shop.model(), tmp_path / "gone off"
+    code = f"import os\nos.path.exists({str(mark)!r}) or os.mkdir({str(mark)!r})\n" + model.text("estimator.py")
+    planted = model.model_copy()
+    planted._files = {**model._files, "estimator.py": code}
+    found = train(planted, NOW, run=stocked_shop.run, **stocked_shop.source)
+    mark.rmdir()
+    forget(code)
+    again = replayed(stocked_shop, model, found.version)
+    assert outcomes(again) == {"definition": "same", "code": "impossible"}
+    assert "--recorded-code" in again.findings[-1].sentence
+    assert not mark.exists()
+    asked = replay_version(model.name, found.version, **stocked_shop.source, recorded_code=True)
+    assert asked.ok, asked.findings
+    assert mark.exists()
+
+
+def forget(code: str) -> None:
+    """Have a text of an estimator imported anew."""
+    digest = hashlib.sha256(code.encode()).hexdigest()[:16]
+    for name in [name for name in sys.modules if name.endswith(digest)]:
+        del sys.modules[name]
+
+
+def test_code_is_the_projects_own_where_git_holds_it_at_any_commit(tmp_path):
+    def git(*words: str) -> None:
+        who = ("-c", "user.name=ada", "-c", "user.email=ada@example.org")
+        subprocess.run(["git", "-C", str(tmp_path), *who, *words], check=True, capture_output=True)
+
+    assert not committed(tmp_path, "old = 1\n")
+    git("init")
+    for text in ("old = 1\n", "new = 1\n"):
+        (tmp_path / "estimator.py").write_text(text, encoding="utf-8")
+        git("add", ".")
+        git("commit", "-m", "A change")
+    assert committed(tmp_path, "old = 1\n")
+    assert committed(tmp_path, "new = 1\n")
+    assert not committed(tmp_path, "other = 1\n")
 
 
 def test_without_the_definition_of_then_an_edited_model_cannot_be_rebuilt(stocked_shop):

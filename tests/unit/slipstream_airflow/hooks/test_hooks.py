@@ -111,6 +111,23 @@ def test_a_password_stands_in_no_log_and_no_message(monkeypatch: pytest.MonkeyPa
     assert "of-ada" not in hook.test_connection()[1]
 
 
+def test_a_password_in_the_settings_or_in_the_host_is_in_no_link_and_no_log(
+    monkeypatch: pytest.MonkeyPatch, airflow_tables: None
+) -> None:
+    from airflow.sdk.log import redact
+
+    whole = "http://ada:secret-of-settings@settings:5000"
+    monkeypatch.setenv("SLIPSTREAM_MLFLOW_TRACKING_URI", whole)
+    get_settings.cache_clear()
+    hook = MlflowHook()
+    assert (hook.address, hook.tracking_uri) == ("http://settings:5000", whole)
+    assert "secret" not in hook.run_url("abc")
+    assert "secret-of-settings" not in str(redact(f"API request to {whole}/api failed"))
+    connect(monkeypatch, "guarded", conn_type="mlflow", host="http://ada:secret@example.org", port=5000)
+    guarded = MlflowHook("guarded")
+    assert (guarded.address, guarded.tracking_uri) == ("http://example.org:5000", "http://ada:secret@example.org:5000")
+
+
 def test_the_mlflow_form_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     connect(monkeypatch, "closed", conn_type="mlflow", host="http://127.0.0.1", port=9)
