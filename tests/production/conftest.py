@@ -83,7 +83,7 @@ def replay(native: Native, settings: Settings) -> Iterator[Replay]:
     reference = undisturbed(definitions, alone)
     url = f"http://127.0.0.1:{native.ports['api-server']}"
     with AirflowApi(url, user="admin", passwords=native.home / "api-server" / "passwords.json") as api:
-        found = Replay(native, api, definitions, Lake.from_settings(settings), reference)
+        found = Replay(native, api, definitions, Lake.from_settings(settings), reference, alone)
         stages = ("training", "promotion", "scoring", "monitoring")
         wanted = {f"{name}.ingestion" for name in definitions.sources}
         wanted |= {f"{name}.features" for name in definitions.views} | {f"{MODEL}.{stage}" for stage in stages}
