@@ -33,7 +33,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PORTS = {"postgres": 5432, "redis": 6379, "s3": 8333, "mlflow": 5000, "api-server": 8080}
 AIRFLOW = ("api-server", "dag-processor", "scheduler", "triggerer")
 WORKERS = ("worker-1", "worker-2")
-PATIENCE = 300.0
+PATIENCE = 600.0
 
 # The process of a task; the one that watches over it has another name.
 TASK = re.compile(r"airflow worker -- [0-9a-f]{8}-")

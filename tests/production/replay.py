@@ -27,7 +27,7 @@ MODEL = "arrival_delay"
 FIRST, LAST = date(2013, 1, 1), date(2013, 1, 13)
 AS_OF = utc("2013-01-12")
 UNTIL = utc(LAST) + timedelta(days=1)
-PATIENCE = 600.0
+PATIENCE = 900.0
 
 # What is another value each time that a model is trained, though all else is equal.
 NEW_EACH_TIME = {f"predictions/{MODEL}": ["model_run_id"]}
