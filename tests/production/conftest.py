@@ -79,15 +79,15 @@ def replay(native: Native, settings: Settings) -> Iterator[Replay]:
         }
     )
     publish(FIRST, LAST, settings=alone)
-    wait(lambda: bool(publish(FIRST, LAST, settings=settings)), 300, "the delivery of the example's files")
+    wait(lambda: bool(publish(FIRST, LAST, settings=settings)), 600, "the delivery of the example's files")
     reference = undisturbed(definitions, alone)
     url = f"http://127.0.0.1:{native.ports['api-server']}"
     with AirflowApi(url, user="admin", passwords=native.home / "api-server" / "passwords.json") as api:
-        found = Replay(native, api, definitions, Lake.from_settings(settings), reference)
+        found = Replay(native, api, definitions, Lake.from_settings(settings), reference, alone)
         stages = ("training", "promotion", "scoring", "monitoring")
         wanted = {f"{name}.ingestion" for name in definitions.sources}
         wanted |= {f"{name}.features" for name in definitions.views} | {f"{MODEL}.{stage}" for stage in stages}
-        wait(lambda: wanted <= api.dags() or bool(api.import_errors()), 240, "Airflow's reading of the DAG files")
+        wait(lambda: wanted <= api.dags() or bool(api.import_errors()), 600, "Airflow's reading of the DAG files")
         assert api.import_errors() == []
         api.unpause(sorted(wanted))
         yield found

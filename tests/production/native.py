@@ -23,6 +23,7 @@ from typing import Any
 
 import psutil
 from proxy import Proxy
+from servers import Postgres, Redis
 
 from slipstream.services.catalog import fetch
 from slipstream.services.ports import HOST, free_port
@@ -32,7 +33,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PORTS = {"postgres": 5432, "redis": 6379, "s3": 8333, "mlflow": 5000, "api-server": 8080}
 AIRFLOW = ("api-server", "dag-processor", "scheduler", "triggerer")
 WORKERS = ("worker-1", "worker-2")
-PATIENCE = 300.0
+PATIENCE = 600.0
 
 # The process of a task; the one that watches over it has another name.
 TASK = re.compile(r"airflow worker -- [0-9a-f]{8}-")
@@ -65,8 +66,24 @@ class Native:
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
         self._over = threading.Event()
+        self.dags = self.home / "dags"  # a copy, so that a test may put a DAG of a team's own beside ours
+        shutil.copytree(PROJECT / "dags", self.dags, ignore=shutil.ignore_patterns("__pycache__"))
         self.moto_port = free_port(taken=frozenset(self.ports.values()))
         self.s3 = Proxy(self.ports["s3"], self.moto_port)
+        self.redis = Redis(
+            config=PROJECT / "deploy" / "redis.conf",
+            port=self.ports["redis"],
+            password=self.environment("redis")["REDIS_PASSWORD"],
+            data=self.home / "redis",
+            log=self.log("redis"),
+        )
+        self.postgres = Postgres(
+            home=self.home / "postgres",
+            port=self.ports["postgres"],
+            options=self.command("postgres")[1:],
+            environment=self.environment("postgres"),
+            script=PROJECT / "deploy" / "postgres" / "databases.sh",
+        )
 
     # --- what the file says, as it is here
 
@@ -96,13 +113,14 @@ class Native:
             text = text.replace(f"{HOST}:{PORTS[service]}/", f"{HOST}:{self.ports[service]}/")
         for host, port in PORTS.items():
             text = re.sub(rf"(?<![\w.-]){host}:{port}\b", f"{HOST}:{self.ports[host]}", text)
+        text = text.replace("/opt/slipstream/dags", str(self.dags))
         return text.replace("/opt/slipstream", str(PROJECT)).replace("/var/lib/slipstream", str(self.folder(name)))
 
     # --- starting
 
     def start(self) -> None:
-        self._start_postgres(fresh=True)
-        self.start_redis()
+        self.postgres.create()
+        self.redis.start()
         self._start_s3()
         for once in ("prepare", "migrate"):
             done = subprocess.run(
@@ -157,71 +175,6 @@ class Native:
         assert wait_until(lambda: fetch(f"http://{HOST}:{self.moto_port}/moto-api/") is not None, PATIENCE), "s3"
         self.s3.open()
 
-    # --- Redis
-
-    def start_redis(self) -> None:
-        environment = self.environment("redis")
-        data = self.folder("redis")
-        lines = [
-            f"include {PROJECT}/deploy/redis.conf",
-            f"requirepass {environment['REDIS_PASSWORD']}",
-            f"bind {HOST}",
-            f"port {self.ports['redis']}",
-            f"dir {data}",
-        ]
-        with self.log("redis").open("ab") as output:
-            self._redis = subprocess.Popen(
-                [_program("redis-server", "redis-server"), "-"],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        assert self._redis.stdin
-        self._redis.stdin.write("\n".join(lines).encode())
-        self._redis.stdin.close()
-        well = wait_until(lambda: _answers(self.ports["redis"]) or self._redis.poll() is not None, PATIENCE)
-        ended = self._redis.poll() is not None
-        assert well, "Redis did not answer."
-        assert not ended, last_lines(self.log("redis"))
-
-    def stop_redis(self) -> None:
-        self._redis.terminate()
-        self._redis.wait(timeout=30)
-
-    # --- PostgreSQL, which refuses to be root
-
-    def _start_postgres(self, *, fresh: bool) -> None:
-        data, sockets = self.home / "postgres" / "data", self.home / "postgres" / "run"
-        binaries = _postgres_binaries()
-        environment = self.environment("postgres")
-        secret = self.home / "postgres" / "superuser"
-        if fresh:
-            sockets.mkdir(parents=True)
-            secret.write_text(environment["POSTGRES_PASSWORD"])
-            secret.chmod(0o600)
-            _make_postgres_own(self.home / "postgres")
-            arguments = environment["POSTGRES_INITDB_ARGS"].split()
-            _as_postgres([binaries / "initdb", "--pgdata", data, "--username=postgres", "--encoding=UTF8",
-                          "--no-instructions", f"--pwfile={secret}", *arguments])  # fmt: skip
-        options = self.command("postgres")[1:]
-        places = ["-c", f"listen_addresses={HOST}", "-c", f"port={self.ports['postgres']}",
-                  "-c", f"unix_socket_directories={sockets}"]  # fmt: skip
-        log = self.home / "postgres" / "log"
-        _as_postgres([binaries / "pg_ctl", "start", "-w", "-s", "-D", data, "-l", log, "-o",
-                      " ".join([*options, *places])])  # fmt: skip
-        if fresh:
-            connection = {"PGHOST": HOST, "PGPORT": str(self.ports["postgres"])}
-            script = PROJECT / "deploy" / "postgres" / "databases.sh"
-            subprocess.run(["sh", str(script)], env={**environment, **connection}, check=True, capture_output=True)
-
-    def start_postgres(self) -> None:
-        self._start_postgres(fresh=False)
-
-    def stop_postgres(self) -> None:
-        data = self.home / "postgres" / "data"
-        _as_postgres([_postgres_binaries() / "pg_ctl", "stop", "-w", "-s", "-m", "fast", "-D", data])
-
     # --- faults
 
     def kill(self, name: str) -> None:
@@ -275,7 +228,7 @@ class Native:
         terminate({each for each in everything if each.pid in leaders}, grace=10)
         terminate(everything | family(leaders), grace=2)
         self.s3.shut()
-        for end in (self.stop_redis, self.stop_postgres):
+        for end in (self.redis.stop, self.postgres.stop):
             with suppress(Exception):  # it may not have come so far
                 end()
 
@@ -287,48 +240,7 @@ def _is_task(process: psutil.Process) -> bool:
         return False
 
 
-def _answers(port: int) -> bool:
-    import socket
-
-    try:
-        socket.create_connection((HOST, port), timeout=2).close()
-    except OSError:
-        return False
-    return True
-
-
-def _program(name: str, package: str) -> str:
-    found = shutil.which(name)
-    assert found, f"{name} is not installed. On Debian: apt-get install {package} (.ci/run does it)."
-    return found
-
-
-def _postgres_binaries() -> Path:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
-    if found:
-        return found[-1].parent
-    return Path(_program("postgres", "postgresql")).parent
-
-
-def _as_postgres(command: list[Any]) -> None:
-    """Run a command of PostgreSQL's, as its own user where we are root."""
-    prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    words = [*prefix, *map(str, command)]
-    done = subprocess.run(words, capture_output=True, text=True, cwd="/", timeout=120, check=False)
-    assert done.returncode == 0, f"{' '.join(words)}:\n{done.stdout}{done.stderr}"
-
-
-def _make_postgres_own(folder: Path) -> None:
-    if os.geteuid() != 0:
-        return
-    for path in (folder, *folder.rglob("*")):
-        shutil.chown(path, "postgres", "postgres")
-    for parent in folder.parents:
-        readable = parent.stat().st_mode & 0o001
-        assert readable or parent.stat().st_uid != 0, f"PostgreSQL's user may not enter {parent}; set TMPDIR."
-
-
-def wait(condition: Callable[[], bool], seconds: float, what: str) -> None:
+def wait(condition: Callable[[], bool], seconds: float, what: str, *, every: float = 1.0) -> None:
     """Ask until it holds; an error counts as no."""
     deadline, last = time.monotonic() + seconds, ""
     while time.monotonic() < deadline:
@@ -337,5 +249,5 @@ def wait(condition: Callable[[], bool], seconds: float, what: str) -> None:
                 return
         except Exception as error:  # a service that was taken away is no reason to give up waiting
             last = f" ({type(error).__name__}: {error})"
-        time.sleep(1)
+        time.sleep(every)
     raise AssertionError(f"not within {seconds:.0f} s: {what}{last}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from native import Native, wait
+from native import WORKERS, Native, wait
 
 from slipstream.definitions import Definitions
 from slipstream.demo.api import AirflowApi
@@ -27,7 +27,7 @@ MODEL = "arrival_delay"
 FIRST, LAST = date(2013, 1, 1), date(2013, 1, 13)
 AS_OF = utc("2013-01-12")
 UNTIL = utc(LAST) + timedelta(days=1)
-PATIENCE = 600.0
+PATIENCE = 900.0
 
 # What is another value each time that a model is trained, though all else is equal.
 NEW_EACH_TIME = {f"predictions/{MODEL}": ["model_run_id"]}
@@ -101,13 +101,19 @@ def digests(lake: Lake, name: str) -> dict[str, str]:
 
 @dataclass
 class Replay:
-    """The same through Airflow: starts runs, and waits until every one of them has ended well."""
+    """The same through Airflow: starts runs, and waits until every one of them has ended well.
+
+    Attributes:
+        reference: The lake of the undisturbed run.
+        alone: The settings of the undisturbed run.
+    """
 
     native: Native
     api: AirflowApi
     definitions: Definitions
     lake: Lake
     reference: Lake
+    alone: Settings
 
     @property
     def days(self) -> Days:
@@ -116,7 +122,7 @@ class Replay:
     def backfill(self, wanted: dict[str, Sequence[Interval]]) -> Work:
         """Start the backfill of each DAG over its intervals, which follow one another."""
         wanted = {dag: each for dag, each in wanted.items() if each}
-        work = Work(self, {dag: self._done(dag) + len(each) for dag, each in wanted.items()})
+        work = Work(self, {dag: len(each) for dag, each in wanted.items()})
         for dag, intervals in wanted.items():
             body = {
                 "dag_id": dag,
@@ -130,7 +136,7 @@ class Replay:
     def rescore(self, interval: Interval) -> Work:
         """Score an interval by hand, once more."""
         dag = f"{MODEL}.scoring"
-        work = Work(self, {dag: self._done(dag) + 1})
+        work = Work(self, {dag: 1})
         self.api.trigger(dag, {"interval_start": iso(interval.start)})
         return work
 
@@ -149,51 +155,62 @@ class Replay:
             wrong += [f"{name} {each}" for each in mine.keys() | theirs.keys() if mine.get(each) != theirs.get(each)]
         return sorted(wrong)
 
-    def _done(self, dag: str) -> int:
-        return self.api.count([dag], ("success",))
-
 
 @dataclass
 class Work:
-    """Runs that are under way; ``wanted`` is how many successes each DAG has in the end."""
+    """Runs that are about to start: so many of each DAG."""
 
     replay: Replay
-    wanted: dict[str, int]
+    runs: dict[str, int]
+
+    def __post_init__(self) -> None:
+        self._before = {dag: self._count("success", dag) for dag in self.runs}
 
     def await_middle(self) -> None:
-        """Wait until some of it is done or under way, and not all of it."""
-        wait(lambda: self._count("running") > 0 and self._at_work(), PATIENCE, "tasks at work")
+        """Wait until some runs have ended, others have not, and tasks are at work."""
+        wait(self._in_the_middle, PATIENCE, "the middle of the runs", every=0.2)
+
+    def await_task(self, task: str) -> None:
+        """Wait until a task of this name runs."""
+        wait(lambda: "running" in self.states(task), PATIENCE, f"the start of {task}", every=0.1)
 
     def await_end(self) -> None:
         """Wait until every run has succeeded; AssertionError with the tasks at fault where one failed."""
-        wait(self._over, PATIENCE, f"the end of {self.wanted}")
+        wait(self._over, PATIENCE, f"the end of {self.runs}")
         failed = self._failed()
         assert not failed, f"these runs failed: {failed}"
 
     def tries(self) -> int:
         """Return the highest number of tries that a task took."""
-        api, most = self.replay.api, 0
-        for dag in self.wanted:
-            for run in api.runs([dag]):
-                tasks = api.get(f"/dags/{dag}/dagRuns/{run['dag_run_id']}/taskInstances", limit=100)["task_instances"]
-                most = max([most, *(task["try_number"] for task in tasks)])
-        return most
+        return max(task["try_number"] for task in self._tasks())
 
-    def _at_work(self) -> bool:
-        return any(self.replay.native.tasks_of(name) for name in ("worker-1", "worker-2"))
+    def states(self, task: str) -> set[str]:
+        """Return the states of the tasks of this name."""
+        return {each["state"] for each in self._tasks() if each["task_id"] == task}
 
-    def _count(self, state: str) -> int:
-        return self.replay.api.count(list(self.wanted), (state,))
+    def _tasks(self) -> list[dict[str, Any]]:
+        api = self.replay.api
+        runs = [f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}" for run in api.runs(list(self.runs))]
+        return [task for run in runs for task in api.get(f"{run}/taskInstances", limit=100)["task_instances"]]
+
+    def _ended(self) -> dict[str, int]:
+        return {dag: self._count("success", dag) - before for dag, before in self._before.items()}
+
+    def _in_the_middle(self) -> bool:
+        at_work = any(self.replay.native.tasks_of(name) for name in WORKERS)
+        return at_work and 0 < sum(self._ended().values()) < sum(self.runs.values())
 
     def _over(self) -> bool:
-        done = {dag: self.replay.api.count([dag], ("success",)) for dag in self.wanted}
-        return self._count("failed") > 0 or all(done[dag] >= count for dag, count in self.wanted.items())
+        return self._count("failed") > 0 or self._ended() == self.runs
+
+    def _count(self, state: str, *dags: str) -> int:
+        return self.replay.api.count(dags or list(self.runs), (state,))
 
     def _failed(self) -> list[str]:
         api = self.replay.api
         with suppress(SlipstreamError):
             return [
                 f"{run['dag_id']} {run['dag_run_id']}: {api.failed_tasks(run['dag_id'], run['dag_run_id'])}"
-                for run in api.runs(list(self.wanted), ("failed",))
+                for run in api.runs(list(self.runs), ("failed",))
             ]
         return ["unknown: the API does not answer"]
