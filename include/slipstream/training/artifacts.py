@@ -46,6 +46,16 @@ def log_estimator(
     requirements: Sequence[str],
 ) -> LoggedModel:
     """Log the estimator once for ``key``, from skops; one that was begun and not finished is completed."""
+    logged = begin_logged_model(client, model, key=key, run_id=run_id)
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "model"
+        save(model, estimator, target, logged, run_id=run_id, example=example, kinds=kinds, requirements=requirements)
+        client.log_model_artifacts(logged.model_id, str(target))
+    return client.finalize_logged_model(logged.model_id, "READY")
+
+
+def begin_logged_model(client: MlflowClient, model: Model, *, key: str, run_id: str) -> LoggedModel:
+    """Return the logged model of ``key``, made now if there is none, as an output of its run; it has no files yet."""
     from mlflow.entities import LoggedModelOutput
 
     run = client.get_run(run_id)
@@ -58,11 +68,7 @@ def log_estimator(
     outputs = run.outputs.model_outputs if run.outputs else []
     if logged.model_id not in {each.model_id for each in outputs}:  # MLflow refuses to be told twice
         client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "model"
-        save(model, estimator, target, logged, run_id=run_id, example=example, kinds=kinds, requirements=requirements)
-        client.log_model_artifacts(logged.model_id, str(target))
-    return client.finalize_logged_model(logged.model_id, "READY")
+    return logged
 
 
 def save(

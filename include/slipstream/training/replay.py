@@ -92,7 +92,14 @@ def replay_version(model: str, version: str, *, definitions: Definitions, lake: 
     details = registry.details(model, version)
     definition, first = _definition(details, registry, definitions)
     findings = [first]
-    if definition is not None:
+    if details.origin is not None:
+        # Nor is its code run, which came with the version: this side never had it in its folders.
+        sentence = (
+            f"The version was {details.origin.sentence}. Its training set lives in the lake of that side, so it can be "
+            f"made again only there: slipstream replay {model}@{details.origin.version}"
+        )
+        findings.append(Finding("training set", "impossible", sentence))
+    elif definition is not None:
         source = {"definitions": definitions, "lake": lake, "settings": settings}
         then = _Then(details, definition.model_copy(update={"seed": details.seed}), registry, source)
         try:
