@@ -88,7 +88,7 @@ def start(settings: Settings, *, progress: Progress = silent, patience: float = 
     if settings.environment == "prod":
         message = (
             "SLIPSTREAM_ENVIRONMENT is prod, and the embedded services are not for that: passwords in a file, an "
-            "MLflow that asks for no login, one machine. Start docker-compose.yml instead, or set the variable to staging."
+            "MLflow that asks for no login, one machine. Start docker-compose.yml instead."
         )
         raise SettingsError(message)
     places = Places(settings.home)
