@@ -56,19 +56,32 @@ def log_estimator(
 
 def begin_logged_model(client: MlflowClient, model: Model, *, key: str, run_id: str) -> LoggedModel:
     """Return the logged model of ``key``, made now if there is none, as an output of its run; it has no files yet."""
-    from mlflow.entities import LoggedModelOutput
-
-    run = client.get_run(run_id)
-    experiment = run.info.experiment_id
+    experiment = client.get_run(run_id).info.experiment_id
     logged = find_logged_model(client, experiment, key)
     if logged is None:
         logged = client.create_logged_model(
             experiment, name=model.name, source_run_id=run_id, tags={KEY: key}, model_type=model.task
         )
-    outputs = run.outputs.model_outputs if run.outputs else []
-    if logged.model_id not in {each.model_id for each in outputs}:  # MLflow refuses to be told twice
-        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    _log_output(client, run_id, logged.model_id)
     return logged
+
+
+def _log_output(client: MlflowClient, run_id: str, model_id: str) -> None:
+    """Say once that the run made the model: MLflow refuses to be told twice, also by two processes at once."""
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.exceptions import MlflowException
+
+    def known() -> bool:
+        outputs = client.get_run(run_id).outputs
+        return bool(outputs) and model_id in {each.model_id for each in outputs.model_outputs}
+
+    if known():
+        return
+    try:
+        client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+    except MlflowException:
+        if not known():
+            raise
 
 
 def save(

@@ -12,7 +12,8 @@ from slipstream.errors import ArchiveError, DefinitionError, FatalError
 from slipstream.promotion import Registry
 from slipstream.promotion.lineage import TableLineage
 from slipstream.promotion.recording import DOCUMENT
-from slipstream.promotion.registry import REFERENCE, details_of
+from slipstream.promotion.registry import DEFINITION, REFERENCE, details_of
+from slipstream.promotion.tracking import KEY
 from slipstream.transfer.manifest import JUDGED, LINEAGE, MODEL, RECORD, RUN, Manifest, Record
 
 if TYPE_CHECKING:
@@ -58,7 +59,6 @@ def check_version(manifest: Manifest, folder: Path, *, definitions: Definitions,
     try:
         record = Record.from_bytes(_document(folder, RECORD), what=RECORD)
         details, verdict = _details(manifest, record), _verdict(manifest, folder)
-        [TableLineage.from_dict(each) for each in json.loads(_document(folder, LINEAGE))]
         loaded = _load(manifest, folder, settings)
         _fits(loaded, definition, definitions)
         _answers(loaded, folder)
@@ -101,13 +101,23 @@ def _details(manifest: Manifest, record: Record) -> VersionDetails:
     from mlflow.entities.model_registry import ModelVersion
 
     found = ModelVersion(manifest.model, manifest.version, 0, run_id=manifest.source.run_id)
-    found._tags = dict(record.tags)  # its constructor wants them as a list of entities
-    return details_of(found)
+    found._tags = {**record.tags, KEY: manifest.key}  # its constructor wants them as a list of entities
+    details = details_of(found)
+    wrong = [name for name, version in details.versions.items() if not isinstance(version, int)]
+    if wrong:
+        message = f"It names no version of {', '.join(wrong)}."
+        raise DefinitionError(message)
+    return details
 
 
 def _verdict(manifest: Manifest, folder: Path) -> Verdict:
+    """Read what the other side said of the version: its verdict, its lineage, its definition."""
+    from slipstream.definitions import Model
     from slipstream.promotion import Verdict
 
+    for each in json.loads(_document(folder, LINEAGE)):
+        TableLineage.from_dict(each)
+    Model.from_record(json.loads(_document(folder, f"{RUN}{DEFINITION}")))
     found = Verdict.from_dict(json.loads(_document(folder, f"{JUDGED}{DOCUMENT}")))
     if (found.model, found.challenger) != (manifest.model, manifest.version):
         message = (

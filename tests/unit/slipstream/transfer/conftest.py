@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from slipstream.definitions import Definitions, Model, load_definitions
-from slipstream.lake import Lake, Run
 from slipstream.intervals import utc
+from slipstream.lake import Lake, Run
 from slipstream.promotion import LedgerRow, Registry, decide, settle
 from slipstream.settings import Settings
 from slipstream.transfer import Exported, export_version
@@ -155,9 +155,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory, mlflow_store: str) -> 
 def production(moving: Definitions, empty_store: Path, tmp_path: Path, keys: Keys) -> Side:
     """Give a side with an empty registry and an empty lake, which trusts staging's key."""
     shutil.copyfile(empty_store, tmp_path / "mlflow.db")
-    return side(
-        moving, tmp_path, f"sqlite:///{tmp_path}/mlflow.db", environment="prod", trusted_keys=keys.public
-    )
+    return side(moving, tmp_path, f"sqlite:///{tmp_path}/mlflow.db", environment="prod", trusted_keys=keys.public)
 
 
 @pytest.fixture

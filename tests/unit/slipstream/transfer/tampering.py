@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
 import tarfile
 from collections.abc import Callable, Iterable

@@ -177,7 +177,9 @@ def test_a_file_that_the_manifest_does_not_name_is_refused_wherever_it_stands(
     parts = list(parts_of(small).items())
     refused(read, pack(tmp_path / "last", [*parts, (name, b"x")]), "wanted the end after the last file.*found the file")
     refused(read, pack(tmp_path / "amid", [*parts[:4], (name, b"x"), *parts[4:]]), "Nothing was imported")
-    refused(read, pack(tmp_path / "first", [(name, b"x"), *parts]), "wanted an archive of Slipstream with manifest.json")
+    refused(
+        read, pack(tmp_path / "first", [(name, b"x"), *parts]), "wanted an archive of Slipstream with manifest.json"
+    )
 
 
 def test_a_file_that_is_missing_or_out_of_order_is_noticed(small: Path, read: Read, tmp_path: Path) -> None:
@@ -254,22 +256,20 @@ def test_a_manifest_in_other_words_is_refused_though_it_is_signed(
         refused(read, pack(tmp_path / "head", _with(parts, changed)), "The archive's manifest.json is not")
 
 
-def test_a_size_that_is_only_declared_is_not_made_room_for(
-    small: Path, read: Read, tmp_path: Path, keys: Keys
-) -> None:
+def test_a_size_that_is_only_declared_is_not_made_room_for(small: Path, read: Read, tmp_path: Path, keys: Keys) -> None:
     def huge(told: dict[str, Any]) -> None:
         told["members"][0]["size"] = 10**15
 
-    refused(read, pack(tmp_path / "huge", signed(parts_of(small), keys.key, manifest=huge)), "names more bytes than its")
+    refused(
+        read, pack(tmp_path / "huge", signed(parts_of(small), keys.key, manifest=huge)), "names more bytes than its"
+    )
     refused(read, small, "SLIPSTREAM_ARCHIVE_BYTES allows 1,000", limit=1000)
     info = tarfile.TarInfo("manifest.json")
     info.size = 8**11 - 1
     refused(read, pack(tmp_path / "head", [(info, b"")]), "wanted an archive of Slipstream with manifest.json")
 
 
-def test_a_failed_export_leaves_the_file_that_was_there(
-    folder: Path, small: Path, tmp_path: Path, keys: Keys
-) -> None:
+def test_a_failed_export_leaves_the_file_that_was_there(folder: Path, small: Path, tmp_path: Path, keys: Keys) -> None:
     before = small.read_bytes()
     manifest = Manifest(model="moved", version="3", slipstream="0.1.0", source=SOURCE, members=describe(folder))
     (folder / REQUIRED[0]).unlink()
@@ -282,7 +282,7 @@ def test_a_failed_export_leaves_the_file_that_was_there(
 
 
 def test_keys_that_are_missing_or_of_another_kind_say_what_to_do(tmp_path: Path, keys: Keys) -> None:
-    with pytest.raises(SettingsError, match="no key is set. `make keys` makes a pair"):
+    with pytest.raises(SettingsError, match=r"no key is set. `make keys` makes a pair"):
         signing_key(Settings())
     with pytest.raises(SettingsError, match="Set SLIPSTREAM_TRUSTED_KEYS to a file"):
         trusted_keys(Settings())
