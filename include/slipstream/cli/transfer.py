@@ -53,22 +53,23 @@ def import_(
     Nothing is written unless a trusted key signed every byte and the version fits the model that is defined here.
     """
     from slipstream import transfer
-    from slipstream.promotion import promote_imported
+    from slipstream.promotion import champion, promote_imported
 
     here = project()
     _with_key(transfer.trusted_keys, here.settings)
     found = transfer.import_archive(file, definitions=here.definitions, settings=here.settings)
-    model, row = here.definitions.model(found.model), None
     if promote:
-        row = promote_imported(model, found.version, **here.source)
+        promote_imported(here.definitions.model(found.model), found.version, **here.source)
+    row = champion(found.model, lake=here.lake)
+    holds = row is not None and row.version == found.version
     if as_json:
-        print_json({**found.as_dict(), "promoted": row.as_dict() if row else None})
+        print_json({**found.as_dict(), "champion": holds})
         return
     state = "is registered" if found.new else "was registered already"
     _say(f"{found.model} version {found.version} {state}: {found.origin.sentence}.")
     for note in found.notes:
         _say(f"Note: {note}")
-    if row is not None:
+    if row is not None and holds:
         _say(f"It is champion since {row.at:%Y-%m-%d %H:%M:%S} UTC, by {row.by}.")
     else:
         _say(f"It is a challenger. Let the gate here judge it: airflow dags trigger {found.model}.promotion")

@@ -81,6 +81,8 @@ def _register(arrived: Arrived, origin: Origin, *, settings: Settings) -> Import
         version = _write(arrived, origin, registry=registry, model=model, key=key)
     # A retry may find the version that a killed import left: what follows it is done again.
     details = registry.details(model.name, version)
+    told = f"It was {origin.sentence}."
+    registry.describe(model.name, version, lambda before: before or told)
     point_challenger(registry, model.name, version)
     registry.client.set_terminated(details.run_id, "FINISHED")
     return Imported(model.name, version, details.run_id, new, details.origin or origin, arrived.notes)

@@ -546,3 +546,25 @@ def test_a_registry_is_told_from_another(production: Side, staging: Side) -> Non
     assert production.registry.identity() != staging.registry.identity()
     assert staging.registry.identity() == Registry(staging.settings.mlflow_tracking_uri).identity()
     assert again.tracking_uri != staging.settings.mlflow_tracking_uri
+
+
+def test_its_pages_are_those_of_the_other_side_until_it_has_its_own(
+    full_production: Side, archive: Path, promoted: str
+) -> None:
+    from slipstream.promotion.recorded import last_verdict, page_of
+
+    production, found = full_production, bring(full_production, archive)
+    registry, source = production.registry, {"lake": production.lake, "settings": production.settings}
+    details = registry.details(NAME, found.version)
+    for path in ("verdict.html", "card.html"):
+        page = page_of(details, path, registry=registry) or ""
+        assert (
+            f"<p><strong>moved version 1 was {found.origin.sentence}. This page is of that side.</strong></p>" in page
+        )
+    with pytest.raises(NotFoundError, match=r"There is no verdict on moved version 1.*It was imported from version 1"):
+        last_verdict(NAME, version="1", **source)
+    described = registry.client.get_model_version(NAME, "1").description
+    assert described == f"It was {found.origin.sentence}."
+    production.settle()
+    assert "of that side" not in (page_of(details, "card.html", registry=registry) or "of that side")
+    assert last_verdict(NAME, version="1", **source).verdict.challenger == found.version
