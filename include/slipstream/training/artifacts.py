@@ -73,7 +73,7 @@ def _log_output(client: MlflowClient, run_id: str, model_id: str) -> None:
 
     def known() -> bool:
         outputs = client.get_run(run_id).outputs
-        return bool(outputs) and model_id in {each.model_id for each in outputs.model_outputs}
+        return outputs is not None and model_id in {each.model_id for each in outputs.model_outputs}
 
     if known():
         return
