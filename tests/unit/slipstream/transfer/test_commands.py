@@ -82,6 +82,15 @@ def test_people_are_told_what_was_written_and_what_to_do(
     assert "airflow dags trigger moved.promotion" in on(production, "import", str(file)).output
 
 
+def test_the_gate_of_production_is_asked_from_the_shell(
+    on: Cli, full_production: Side, archive: Path, promoted: str
+) -> None:
+    assert on(full_production, "import", str(archive)).exit_code == 0
+    judged = on(full_production, "run", "promotion", NAME, "--json")
+    assert judged.exit_code == 0, (judged.output, judged.exception)
+    assert json.loads(judged.stdout)[0]["outcome"] == "accepted"
+
+
 def test_without_a_key_both_say_so_and_exit_with_2(
     on: Cli, staging: Side, production: Side, archive: Path, tmp_path: Path
 ) -> None:
