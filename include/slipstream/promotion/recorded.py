@@ -125,7 +125,7 @@ def _came_with(name: str, version: str | None, settings: Settings) -> str:
         origin = Registry.from_settings(settings).details(name, version).origin if version else None
     except (SettingsError, NotFoundError):
         origin = None
-    return f" It was {origin.sentence}, which the artifacts of its run below {FOLDER}/ show." if origin else ""
+    return f" It was {origin.sentence}; that verdict is below {FOLDER}/ of its run." if origin else ""
 
 
 def _logged(name: str, version: str | None, settings: Settings) -> Verdict | None:

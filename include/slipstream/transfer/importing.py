@@ -31,7 +31,7 @@ class Imported:
 
     Attributes:
         version: Its number here.
-        new: Whether this import registered it; False where an earlier one had.
+        new: Whether it was not there when this import looked; of two at once, both may say so.
         notes: What its reader should know, in sentences.
     """
 
