@@ -35,13 +35,14 @@ unexport VIRTUAL_ENV
 
 BIN := .venv/bin
 
-.PHONY: help install demo up down env test test-soak test-browser test-production check audit bench docs lock
+.PHONY: help install demo up down env keys test test-soak test-browser test-production check audit bench docs lock
 
 help: ## list the targets
 	@echo "make demo     run the whole life of a model on real flights, in a real Airflow"
 	@echo "make up       start PostgreSQL, MLflow and Airflow on this machine"
 	@echo "make down     stop them; nothing is left running"
 	@echo "make env      write .env for docker-compose.yml, with secrets of its own"
+	@echo "make keys     write a key pair, to sign versions that go to another registry"
 	@echo "make test     run all tests but the long one, and print the coverage"
 	@echo "make test-soak"
 	@echo "              the long one: thirty days backfilled twice through a real scheduler, with tasks and it killed"
@@ -63,6 +64,9 @@ demo up down: install
 
 env:
 	@python3 deploy/write_env.py
+
+keys: install
+	@$(BIN)/python deploy/write_keys.py
 
 test: install
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term --ignore=tests/browser --ignore=tests/production $(ARGS)

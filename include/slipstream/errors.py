@@ -11,7 +11,8 @@ SlipstreamError
 │   ├── NotFoundError           a table, model, version or prediction that was named does not exist
 │   ├── NoChampionError         a model has no champion yet: train and promote one
 │   ├── VerdictError            a verdict does not allow what was asked (rejected, void, superseded)
-│   └── ReleaseError            quarantined rows cannot be released as they are
+│   ├── ReleaseError            quarantined rows cannot be released as they are
+│   └── ArchiveError            an exported version cannot be written, trusted or read: nothing of it was taken in
 └── RetriableError              trying again later may work
     ├── WriteConflictError      another writer was faster on the same interval or ledger
     ├── BatchNotReadyError      a batch has not arrived, or is still being written
@@ -66,6 +67,10 @@ class VerdictError(FatalError):
 
 class ReleaseError(FatalError):
     """Quarantined rows cannot be released as they are."""
+
+
+class ArchiveError(FatalError):
+    """An exported version cannot be written, trusted or read."""
 
 
 class RetriableError(SlipstreamError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 from pydantic import Field, field_validator, model_validator
@@ -62,8 +62,18 @@ class Settings(BaseSettings):
         description="Users of the embedded Airflow besides admin and viewer: `ada:op,bo:user`, a name and a role each.",
     )
     airflow_url: str = Field(default="", description="The Airflow UI's address, for links. Default: the embedded one.")
+    environment: Literal["dev", "staging", "prod"] = Field(
+        default="dev", description="What this side is; exported versions say it, and prod takes in fewer of them."
+    )
+    signing_key: Path | None = Field(
+        default=None, description="PEM file with the Ed25519 private key that signs exported versions."
+    )
+    trusted_keys: Path | None = Field(
+        default=None, description="PEM file with the Ed25519 public keys whose archives may be imported."
+    )
+    archive_bytes: int = Field(default=1024**3, gt=0, lt=8 * 1024**3, description="A larger archive is not imported.")
 
-    @field_validator("memory_limit", mode="before")
+    @field_validator("memory_limit", "archive_bytes", mode="before")
     @classmethod
     def _read_bytes(cls, value: Any) -> Any:
         if isinstance(value, str) and value[-1:].upper() in ("K", "M", "G"):

@@ -41,8 +41,16 @@ def training_form() -> dict[str, Param]:
 
 
 def promotion_form() -> dict[str, Param]:
-    """Ask which version is to be compared with the champion."""
-    return {"challenger": _version("The version to compare. Empty: the one that the registry calls challenger.")}
+    """Ask which version is to be compared with the champion, and on rows of what time."""
+    return {
+        "challenger": _version("The version to compare. Empty: the one that the registry calls challenger."),
+        "as_of": Param(
+            None,
+            title="As known at (UTC)",
+            description="The newest rows whose labels are known at this time decide. Empty: the time of its training.",
+            **TIME,
+        ),
+    }
 
 
 def monitoring_form() -> dict[str, Param]:

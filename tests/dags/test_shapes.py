@@ -35,7 +35,7 @@ BY_HAND = {
     "features": {"interval_start"},
     "scoring": {"interval_start"},
     "training": {"as_of", "reason"},
-    "promotion": {"challenger"},
+    "promotion": {"as_of", "challenger"},
     "monitoring": {"interval_start", "signal_in_backfill"},
     "rollback": {"version", "reason"},
     "maintenance": set(),

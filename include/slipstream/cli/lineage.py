@@ -42,6 +42,8 @@ def _tree(found: Lineage) -> Tree:
     names = f" ({', '.join(told.aliases)})" if told.aliases else ""
     root = Tree(Text(f"{told.model} version {told.version}{names}, registered {iso(told.created_at)}", style="bold"))
     who = f" by {found.run['dag_id']}/{found.run.get('run_id', '')}" if "dag_id" in found.run else ""
+    if found.origin:
+        root.add(Text(found.origin, style="yellow"))
     run = root.add(Text(f"run {told.run_id}{who}"))
     rows = run.add(Text(f"training set {told.training_set_digest[:_SHORT]}, as of {iso(told.as_of)}"))
     rows.add(Text(f"prediction times from {iso(told.train_start)} to {iso(told.train_end)}"))

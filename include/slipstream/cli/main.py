@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated
 
 import typer
@@ -39,6 +40,8 @@ COMMANDS = {
         ("champion", "champion"),
         ("ledger", "ledger"),
         ("rollback", "rollback"),
+        ("export", "transfer"),
+        ("import", "transfer"),
         ("lineage", "lineage"),
         ("replay", "replay"),
         ("backtest", "backtest"),
@@ -69,7 +72,7 @@ def _mount() -> None:
     for panel, commands in COMMANDS.items():
         for name, module in commands:
             found = import_module(f"slipstream.cli.{module}")
-            part = getattr(found, "app", None) or getattr(found, name)
+            part = getattr(found, "app", None) or getattr(found, f"{name}_" if iskeyword(name) else name)
             if isinstance(part, typer.Typer):
                 app.add_typer(part, name=name, rich_help_panel=panel)
             else:

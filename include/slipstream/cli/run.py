@@ -152,4 +152,5 @@ def _decide(here: Project, stage: Stage, model: Any, as_of: str | None) -> dict[
         return train(model, moment or datetime.now(UTC), **here.source).as_dict()
     from slipstream.promotion import decide
 
-    return decide(model, as_of=moment, **here.source).as_dict()
+    source = {name: value for name, value in here.source.items() if name != "run"}  # it writes nothing to the lake
+    return decide(model, as_of=moment, **source).as_dict()

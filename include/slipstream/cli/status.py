@@ -20,8 +20,9 @@ def status(*, as_json: AsJson = False) -> None:
         "models": [_model(here, each) for each in here.definitions.models.values()],
     }
     if as_json:
-        print_json({"services": state.as_dict(), **found})
+        print_json({"environment": here.settings.environment, "services": state.as_dict(), **found})
         return
+    console.print(f"Environment: {here.settings.environment}", highlight=False)
     console.print(services_table(state))
     for title, rows in found.items():
         console.print()

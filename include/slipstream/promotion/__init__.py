@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from slipstream.promotion.evaluation import Comparison, compare
     from slipstream.promotion.gate import CheckResult, Evidence, register_check
     from slipstream.promotion.history import LedgerRow, champion, ledger
+    from slipstream.promotion.imported import promote_imported
     from slipstream.promotion.lineage import Lineage, trace
     from slipstream.promotion.loading import LoadedModel
     from slipstream.promotion.promoting import promote, reject, repair, resolve_champion, rollback, settle
@@ -27,6 +28,7 @@ _HOMES = {
     "evaluation": ("Comparison", "compare"),
     "gate": ("CheckResult", "Evidence", "register_check"),
     "history": ("LedgerRow", "champion", "ledger"),
+    "imported": ("promote_imported",),
     "lineage": ("Lineage", "trace"),
     "loading": ("LoadedModel",),
     "promoting": ("promote", "reject", "repair", "resolve_champion", "rollback", "settle"),
@@ -54,6 +56,7 @@ __all__ = [
     "evaluate_gate",
     "ledger",
     "promote",
+    "promote_imported",
     "register_check",
     "reject",
     "repair",

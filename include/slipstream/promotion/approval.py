@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from slipstream.settings import Settings
 
 TAG = f"{PREFIX}approval"
+IMPORTED = "imported"
+"""Of a verdict's rules: that it was given elsewhere, where this side's gate could not decide."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,29 @@ def not_void(rows: Sequence[LedgerRow], verdict: Verdict) -> None:
         f"Let the gate decide again: run {verdict.model}.promotion."
     )
     raise VerdictError(message)
+
+
+def undecided_here(rows: Sequence[LedgerRow], verdict: Verdict) -> None:
+    """Raise VerdictError where a verdict of another side must not stand in for the one of this side's gate."""
+    if IMPORTED not in verdict.rules:
+        return
+    what = f"{verdict.model} version {verdict.challenger}"
+    own = [row for row in rows if row.challenger == verdict.challenger]
+    if not own and last_change(rows) is None:
+        return
+    if not own:
+        message = (
+            f"{what} was judged elsewhere, and {verdict.model} has a champion here, version {verdict.champion}. Let "
+            f"this side's gate compare them: run {verdict.model}.promotion. Only where that stays undecided, the "
+            f"verdict that came with the version counts."
+        )
+        raise VerdictError(message)
+    if own[-1].action != "undecided":
+        message = (
+            f"{what} was {own[-1].action.replace('_', ' ')} here by {own[-1].by}: {own[-1].reason} The verdict that "
+            f"came with it does not stand against that."
+        )
+        raise VerdictError(message)
 
 
 def answered(model: str, verdict: Verdict, answer: Answer | None, *, required: bool) -> None:

@@ -74,7 +74,8 @@ def _about(model: Model, details: VersionDetails) -> Section:
         "registered": details.created_at,
         "code": details.code_version,
     }
-    return Section("Model details", rows=facts(about))
+    came = [f"This version was {details.origin.sentence}."] if details.origin else []
+    return Section("Model details", text=came, rows=facts(about))
 
 
 def _intended_use(model: Model) -> Section:
@@ -135,7 +136,8 @@ def _training_data(model: Model, details: VersionDetails) -> Section:
         "digest": details.training_set_digest,
         "tables_and_versions": dict(sorted(details.versions.items())),
     }
-    return Section("Training data", rows=facts(about))
+    lake = [f"The tables and their versions are those of the lake of {details.origin.place}."] if details.origin else []
+    return Section("Training data", text=lake, rows=facts(about))
 
 
 def _features(model: Model, definitions: Definitions | None) -> Section:
@@ -221,5 +223,6 @@ def _lineage(details: VersionDetails) -> Section:
         "code": details.code_version,
         "lock": details.lock_digest or None,
     }
-    more = f"The whole tree: slipstream lineage {details.model}@{details.version}. To make it again: slipstream replay."
+    again = f"on the side of {details.origin.place}" if details.origin else "slipstream replay"
+    more = f"The whole tree: slipstream lineage {details.model}@{details.version}. To make it again: {again}."
     return Section("Lineage", text=[more], rows=facts(about))

@@ -118,14 +118,20 @@ def compare(
 
 
 def comparison_inputs(
-    model: Model, *, definitions: Definitions, lake: Lake, settings: Settings, challenger: str | None = None
+    model: Model,
+    *,
+    definitions: Definitions,
+    lake: Lake,
+    settings: Settings,
+    challenger: str | None = None,
+    as_of: datetime | None = None,
 ) -> list[Needed]:
     """Return what ``compare`` will read; nothing where it reads no rows."""
     from slipstream.features.sets import set_inputs
     from slipstream.promotion.history import champion
 
     row = champion(model, lake=lake)
-    planned = plan(model, present=row.version if row else None, settings=settings, challenger=challenger)
+    planned = plan(model, present=row.version if row else None, settings=settings, challenger=challenger, as_of=as_of)
     if planned.problem:
         return []
     return set_inputs(model, planned.start, planned.end, definitions=definitions, as_of=planned.as_of)

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from slipstream.promotion.history import ledger, models
+from slipstream.promotion.origin import is_imported
 from slipstream.promotion.registry import PREFIX
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def versions_to_keep(table: str, *, lake: Lake, registry: Registry) -> set[int]:
             kept |= _version_of(table, compared.get("versions"))
             runs |= {str(compared["run_id"])} if compared.get("run_id") else set()
     for run_id in sorted(runs):
-        trained = registry.run_tags(run_id).get(f"{PREFIX}versions")
+        tags = registry.run_tags(run_id)
+        trained = None if is_imported(tags) else tags.get(f"{PREFIX}versions")
         kept |= _version_of(table, json.loads(trained) if trained else None)
     return kept
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import NotFoundError
-from slipstream.intervals import Interval, iso
+from slipstream.intervals import Interval, iso, utc
+from slipstream.promotion.origin import FOLDER
 from slipstream.promotion.registry import PREFIX, Registry, VersionDetails
 
 if TYPE_CHECKING:
@@ -58,6 +60,14 @@ class TableLineage:
             "problem": self.problem,
         }
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TableLineage:
+        plain = {**values, "version": int(values["version"]), "oldest": int(values["oldest_version"])}
+        del plain["oldest_version"]
+        for name in ("first", "last"):
+            plain[name] = utc(plain[name]) if plain[name] else None
+        return cls(**{**plain, "inputs": tuple(cls.from_dict(each) for each in plain["inputs"])})
+
 
 @dataclass(frozen=True)
 class Lineage:
@@ -73,11 +83,16 @@ class Lineage:
     libraries: Mapping[str, str]
     tables: tuple[TableLineage, ...]
 
+    @property
+    def origin(self) -> str | None:
+        """Say where an imported version comes from, and with it the tables; None for one that was trained here."""
+        return f"{self.details.origin.sentence}; the tables are in its lake" if self.details.origin else None
+
     def as_dict(self) -> dict[str, Any]:
         told = self.details.as_dict()
         taken = ("training_set_digest", "as_of", "train_start", "train_end", "key", "definition_digest")
         return {
-            **{name: told[name] for name in ("model", "version", "aliases", "created_at", "verdict", "task")},
+            **{name: told[name] for name in ("model", "version", "aliases", "created_at", "verdict", "task", "origin")},
             "run": {"mlflow_run_id": self.details.run_id, **self.run},
             "training_set": {name.removeprefix("training_set_"): told[name] for name in taken},
             "fit": {name: told[name] for name in ("seed", "params", "training_digest")},
@@ -91,6 +106,8 @@ class Lineage:
 def trace(model: str, version: str, *, lake: Lake, settings: Settings) -> Lineage:
     """Return what ``version`` was made of, from the registry's tags and the lake's provenance alone.
 
+    Of an imported version the tables are those of another lake: what it said of them came with the version.
+
     No definition is read, so that a model whose folder was edited or deleted has its lineage still.
 
     Raises:
@@ -99,7 +116,12 @@ def trace(model: str, version: str, *, lake: Lake, settings: Settings) -> Lineag
     registry = Registry.from_settings(settings)
     details = registry.details(model, version)
     tags = registry.run_tags(details.run_id)
-    tables = (_table(lake, name, (read, read), details.as_of) for name, read in sorted(details.versions.items()))
+    tables: Iterable[TableLineage]
+    if details.origin:
+        text = registry.document(details.run_id, f"{FOLDER}/lineage.json")
+        tables = [TableLineage.from_dict(each) for each in json.loads(text or "[]")]
+    else:
+        tables = (_table(lake, name, (read, read), details.as_of) for name, read in sorted(details.versions.items()))
     return Lineage(details, _below(tags, _RUN), _below(tags, _LIBRARY), tuple(tables))
 
 

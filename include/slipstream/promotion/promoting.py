@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import NoChampionError, VerdictError
-from slipstream.promotion.approval import answered, not_void, tag_answer, void_because
+from slipstream.promotion.approval import answered, not_void, tag_answer, undecided_here, void_because
 from slipstream.promotion.history import CHANGES, Action, Entry, LedgerRow, append, last_change, name_of, stack
 from slipstream.promotion.projection import project, repair, resolve_champion
 from slipstream.promotion.recording import record_decision
@@ -47,7 +47,7 @@ def promote(
     Raises:
         VerdictError: The verdict is not an acceptance; it is void, because the champion is no longer the one that it
             compared with; it was used, and its version was rolled back from since; the definition wants an approval,
-            and there is none; or the approval is void.
+            and there is none; the approval is void; or it came with an imported version, and this side's gate decided.
         NotFoundError: The version is no longer in the registry.
     """
     name = _same_model(model, verdict)
@@ -72,6 +72,7 @@ def promote(
             if because := void_because(name, approval, rows, registry=registry):
                 return Entry(action="void", **{**_facts(verdict, run, None, said), "reason": because})
         not_void(rows, verdict)
+        undecided_here(rows, verdict)
         registry.details(name, verdict.challenger)
         return Entry(action="promoted", version=verdict.challenger, **_facts(verdict, run, by, said))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import NotFoundError, SettingsError
 from slipstream.promotion.addresses import airflow_address, artifact_page, mlflow_address, version_page
 from slipstream.promotion.history import LedgerRow, ledger, name_of
+from slipstream.promotion.origin import FOLDER
 from slipstream.promotion.recording import CARD_PAGE, CARD_TEXT, DOCUMENT, REPORT
 from slipstream.promotion.registry import CHALLENGER, Registry
 from slipstream.promotion.verdict import Verdict
@@ -16,6 +18,7 @@ from slipstream.promotion.verdict import Verdict
 if TYPE_CHECKING:
     from slipstream.definitions import Model
     from slipstream.lake import Lake
+    from slipstream.promotion.registry import VersionDetails
     from slipstream.settings import Settings
 
 
@@ -56,7 +59,10 @@ def last_verdict(model: Model | str, *, lake: Lake, settings: Settings, version:
         newest = (waiting, row)
     if newest is None:
         what = f"{name} version {version}" if version else f"any version of {name}"
-        message = f"There is no verdict on {what}. Trigger {name}.promotion, or run `slipstream run promotion {name}`."
+        message = (
+            f"There is no verdict on {what}. Trigger {name}.promotion, or run `slipstream run promotion {name}`."
+            f"{_came_with(name, version, settings)}"
+        )
         raise NotFoundError(message)
     return Recorded(*newest, links=links_of(newest[0], settings=settings))
 
@@ -81,6 +87,19 @@ def links_of(verdict: Verdict, *, settings: Settings) -> dict[str, str]:
     return found
 
 
+def page_of(details: VersionDetails, path: str, *, registry: Registry) -> str | None:
+    """Return a version's own report or card; before it has one, the one that an imported version came with.
+
+    That one says on top whose it is, since it calls the version by another number.
+    """
+    own = registry.document(details.run_id, path)
+    if own is not None or details.origin is None:
+        return own
+    theirs = registry.document(details.run_id, f"{FOLDER}/{path}")
+    told = f"{details.model} version {details.version} was {details.origin.sentence}. This page is of that side."
+    return theirs and theirs.replace("<body>", f"<body>\n<p><strong>{escape(told)}</strong></p>", 1)
+
+
 def save_pages(verdict: Verdict, folder: Path, *, settings: Settings) -> list[Path]:
     """Write the verdict, its report and the card to a folder, made where it is not there; return the files.
 
@@ -98,6 +117,15 @@ def save_pages(verdict: Verdict, folder: Path, *, settings: Settings) -> list[Pa
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in texts]
+
+
+def _came_with(name: str, version: str | None, settings: Settings) -> str:
+    """Say of an imported version what the other side found; nothing of another one, or without MLflow."""
+    try:
+        origin = Registry.from_settings(settings).details(name, version).origin if version else None
+    except (SettingsError, NotFoundError):
+        origin = None
+    return f" It was {origin.sentence}; that verdict is below {FOLDER}/ of its run." if origin else ""
 
 
 def _logged(name: str, version: str | None, settings: Settings) -> Verdict | None:

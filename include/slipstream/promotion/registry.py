@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import FatalError, NotFoundError
 from slipstream.intervals import iso, utc
+from slipstream.promotion.origin import Origin, is_imported
 from slipstream.promotion.tracking import KEY, client_of, is_absent, mlflow_errors, set_tags, speaks_mlflow
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class VersionDetails:
         versions: Table to the Delta version that it was trained on.
         baseline: The class prior, or the median, of its own training labels.
         verdict: Outcome of the last verdict on it, None before there is one.
+        origin: Where it was trained, if not behind this registry: ``versions`` are those of another lake then.
     """
 
     model: str
@@ -63,6 +66,7 @@ class VersionDetails:
     verdict: str | None
     aliases: tuple[str, ...]
     created_at: datetime
+    origin: Origin | None = None
 
     def as_dict(self) -> dict[str, Any]:
         moments = ("as_of", "train_start", "train_end", "created_at")
@@ -117,12 +121,12 @@ class Registry:
         """Return, by model, the versions of a lake's table that registered versions were trained on.
 
         Asks the registry alone, so that a model counts whose definition is broken, or gone. Versions that training did
-        not make are left out: they name no table.
+        not make are left out, for they name no table, and imported ones, for theirs are of another lake.
         """
         found: dict[str, set[int]] = {}
         for each in self._search(None):
             named = each.tags.get(f"{PREFIX}versions")
-            if named is not None:
+            if named is not None and not is_imported(each.tags):
                 read = json.loads(named).get(table)
                 found.setdefault(str(each.name), set()).update(() if read is None else {int(read)})
         return found
@@ -177,22 +181,22 @@ class Registry:
         self.client.update_model_version(model, str(version), description=write(found.description))
 
     @speaks_mlflow
+    def identity(self) -> str:
+        """Return a name of this registry that no other has and that its address does not change: 12 digits.
+
+        Made of when and where the store's first experiment was created, which MLflow does itself, once.
+        """
+        first = self.client.get_experiment("0")
+        return hashlib.sha256(f"{first.creation_time} {first.artifact_location}".encode()).hexdigest()[:12]
+
+    @speaks_mlflow
     def experiment_of(self, run_id: str) -> str:
         """Return the id of a run's experiment."""
         return str(self.client.get_run(run_id).info.experiment_id)
 
     def details(self, model: str, version: str) -> VersionDetails:
         """Return what ``version`` was made of; NotFoundError where it does not exist or was not made by training."""
-        found = self._version(model, version)
-        tags = {name.removeprefix(PREFIX): value for name, value in found.tags.items() if name.startswith(PREFIX)}
-        try:
-            return _details(found, tags)
-        except KeyError as error:
-            message = (
-                f"{model} version {version} has no tag {PREFIX}{error.args[0]}: it was not registered by "
-                f"`slipstream run training`, so nobody knows what it was trained on. Train one and use that."
-            )
-            raise NotFoundError(message) from error
+        return details_of(self._version(model, version))
 
     def load(self, model: str, version: str) -> LoadedModel:
         """Return the version ready to score, from skops only; the last few are kept in memory.
@@ -294,6 +298,19 @@ class Registry:
         return f"are the versions {', '.join(versions)}" if versions else "is no version of that model"
 
 
+def details_of(found: ModelVersion) -> VersionDetails:
+    """Return what the tags of a version say; NotFoundError where training did not write them."""
+    tags = {name.removeprefix(PREFIX): value for name, value in found.tags.items() if name.startswith(PREFIX)}
+    try:
+        return _details(found, tags)
+    except KeyError as error:
+        message = (
+            f"{found.name} version {found.version} has no tag {PREFIX}{error.args[0]}: it was not registered by "
+            f"`slipstream run training`, so nobody knows what it was trained on. Train one and use that."
+        )
+        raise NotFoundError(message) from error
+
+
 def _details(found: ModelVersion, tags: Mapping[str, str]) -> VersionDetails:
     return VersionDetails(
         model=found.name,
@@ -316,6 +333,7 @@ def _details(found: ModelVersion, tags: Mapping[str, str]) -> VersionDetails:
         verdict=tags.get("verdict"),
         aliases=tuple(found.aliases),
         created_at=datetime.fromtimestamp(found.creation_timestamp / 1000, tz=utc("1970-01-01").tzinfo),
+        origin=Origin.from_tags(found.tags),
     )
 
 

@@ -166,7 +166,9 @@ def write_shell_environment(environment: Mapping[str, str], path: Path) -> None:
 def _settings_as_variables(settings: Settings) -> dict[str, str]:
     """Write the settings as the variables they are read from, so that each process sees what this one was given."""
     values = settings.model_dump(mode="json")
-    return {f"SLIPSTREAM_{name.upper()}": _as_text(value) for name, value in values.items() if value not in (None, "")}
+    given = {name: value for name, value in values.items() if value not in (None, "")}
+    given.pop("signing_key", None)  # tasks run a team's code, and none of them exports
+    return {f"SLIPSTREAM_{name.upper()}": _as_text(value) for name, value in given.items()}
 
 
 def _as_list(users: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from slipstream.errors import ServiceError
+from slipstream.errors import ServiceError, SettingsError
 from slipstream.secrecy import without_logins
 from slipstream.services import catalog, postgres
 from slipstream.services.boot import PATIENCE, Boot, Progress, silent
@@ -86,6 +86,12 @@ def start(settings: Settings, *, progress: Progress = silent, patience: float = 
         SettingsError: a wanted port is in use, or the home cannot be used.
         ServiceError: a service ended or did not become well, the disk is full, or another `up` or `down` is at work.
     """
+    if settings.environment == "prod":
+        message = (
+            "SLIPSTREAM_ENVIRONMENT is prod, and the embedded services are not for that: passwords in a file, an "
+            "MLflow that asks for no login, one machine. Start docker-compose.yml instead."
+        )
+        raise SettingsError(message)
     places = Places(settings.home)
     places.create()
     began = time.monotonic()

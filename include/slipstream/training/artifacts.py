@@ -46,23 +46,42 @@ def log_estimator(
     requirements: Sequence[str],
 ) -> LoggedModel:
     """Log the estimator once for ``key``, from skops; one that was begun and not finished is completed."""
-    from mlflow.entities import LoggedModelOutput
-
-    run = client.get_run(run_id)
-    experiment = run.info.experiment_id
-    logged = find_logged_model(client, experiment, key)
-    if logged is None:
-        logged = client.create_logged_model(
-            experiment, name=model.name, source_run_id=run_id, tags={KEY: key}, model_type=model.task
-        )
-    outputs = run.outputs.model_outputs if run.outputs else []
-    if logged.model_id not in {each.model_id for each in outputs}:  # MLflow refuses to be told twice
-        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    logged = begin_logged_model(client, model, key=key, run_id=run_id)
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "model"
         save(model, estimator, target, logged, run_id=run_id, example=example, kinds=kinds, requirements=requirements)
         client.log_model_artifacts(logged.model_id, str(target))
     return client.finalize_logged_model(logged.model_id, "READY")
+
+
+def begin_logged_model(client: MlflowClient, model: Model, *, key: str, run_id: str) -> LoggedModel:
+    """Return the logged model of ``key``, made now if there is none, as an output of its run; it has no files yet."""
+    experiment = client.get_run(run_id).info.experiment_id
+    logged = find_logged_model(client, experiment, key)
+    if logged is None:
+        logged = client.create_logged_model(
+            experiment, name=model.name, source_run_id=run_id, tags={KEY: key}, model_type=model.task
+        )
+    _log_output(client, run_id, logged.model_id)
+    return logged
+
+
+def _log_output(client: MlflowClient, run_id: str, model_id: str) -> None:
+    """Say once that the run made the model: MLflow refuses to be told twice, also by two processes at once."""
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.exceptions import MlflowException
+
+    def known() -> bool:
+        outputs = client.get_run(run_id).outputs
+        return outputs is not None and model_id in {each.model_id for each in outputs.model_outputs}
+
+    if known():
+        return
+    try:
+        client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+    except MlflowException:
+        if not known():
+            raise
 
 
 def save(

@@ -85,7 +85,7 @@ def register_challenger(
         model_id=logged.model_id,
         tags={name: parent[name] for name in names if name in parent},
     )
-    _point_challenger(registry, model.name, version)
+    point_challenger(registry, model.name, version)
     registry.client.set_terminated(training_set.run_id, "FINISHED")
     return Registered(
         model=model.name,
@@ -170,7 +170,8 @@ def _log_validation(
         registry.client.log_artifacts(run_id, folder)
 
 
-def _point_challenger(registry: Registry, model: str, version: str) -> None:
+def point_challenger(registry: Registry, model: str, version: str) -> None:
+    """Point ``challenger`` to ``version``, unless it points to a newer one, or this one was promoted already."""
     current = registry.version(model, CHALLENGER)
     decided = registry.details(model, version).verdict == "accepted"
     if not decided and (current is None or int(current) <= int(version)):

@@ -110,7 +110,14 @@ def replay_version(
     details = registry.details(model, version)
     definition, first = _definition(details, registry, definitions)
     findings = [first]
-    if definition is not None and not recorded_code and not _known_code(definition, definitions, settings):
+    if details.origin is not None:
+        # Nor is its code run, which came with the version: this side never had it in its folders.
+        sentence = (
+            f"The version was {details.origin.sentence}. Its training set lives in the lake of that side, so it can be "
+            f"made again only there: slipstream replay {model}@{details.origin.version}"
+        )
+        findings.append(Finding("training set", "impossible", sentence))
+    elif definition is not None and not recorded_code and not _known_code(definition, definitions, settings):
         sentence = (
             f"The run recorded an {FILE} that neither the definitions nor the project's git repository hold: who may "
             f"write to the registry may have put it there. It is not run. Read it ({DEFINITION} of the run "

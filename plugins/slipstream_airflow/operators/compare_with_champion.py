@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from slipstream.intervals import utc
 from slipstream_airflow.context import params_of
 from slipstream_airflow.links.link import (
     MlflowRunLink,
@@ -28,6 +29,7 @@ class CompareWithChampionOperator(WaitingOperator):
     Asks the registry which version is challenger, so that it does not matter how many events arrive: without one, or
     with one that the ledger has decided on already, the task is skipped and there is nothing to do. The evaluation rows
     are newer than those of the training, so the task waits, holding no worker, for what they are made from.
+    With the run's param ``as_of`` they are of another time than that of the challenger's training.
 
     Args:
         challenger: A version to judge, again if need be; default: the run's param ``challenger``, or the registry's.
@@ -45,15 +47,20 @@ class CompareWithChampionOperator(WaitingOperator):
 
         challenger = str(self.challenger or params_of(context).get("challenger") or self._undecided())
         source: dict[str, Any] = {"definitions": self.definitions, "lake": self.lake, "settings": self.settings}
-        needed = comparison_inputs(self.definition, challenger=challenger, **source)
-        self.wait_for(needed, then="compare_after_wait", challenger=challenger)
-        return self._compare(challenger)
+        as_of = params_of(context).get("as_of") or None
+        needed = comparison_inputs(
+            self.definition, challenger=challenger, as_of=utc(as_of) if as_of else None, **source
+        )
+        self.wait_for(needed, then="compare_after_wait", challenger=challenger, as_of=as_of)
+        return self._compare(challenger, as_of)
 
-    def compare_after_wait(self, context: Context, event: Mapping[str, Any], challenger: str) -> dict[str, Any]:
+    def compare_after_wait(
+        self, context: Context, event: Mapping[str, Any], challenger: str, as_of: str | None = None
+    ) -> dict[str, Any]:
         raise_unless_ready(event)
-        return self._compare(challenger)
+        return self._compare(challenger, as_of)
 
-    def _compare(self, challenger: str) -> dict[str, Any]:
+    def _compare(self, challenger: str, as_of: str | None) -> dict[str, Any]:
         from slipstream.promotion import decide
 
         verdict = decide(
@@ -62,6 +69,7 @@ class CompareWithChampionOperator(WaitingOperator):
             lake=self.lake,
             settings=self.settings,
             challenger=challenger,
+            as_of=utc(as_of) if as_of else None,
         ).as_dict()
         for sentence in verdict["sentences"]:
             self.log.info(sentence)

@@ -33,13 +33,14 @@ async def version_page(model: str, version: str, page: PageName) -> Response:
 def _read(model: str, version: str, page: PageName) -> str:
     """Return the page from the version's run; 404 where there is none, 503 where MLflow does not answer."""
     from slipstream.errors import NotFoundError, RetriableError, SettingsError
+    from slipstream.promotion.recorded import page_of
     from slipstream.promotion.recording import CARD_PAGE, REPORT
     from slipstream_airflow.hooks.tracking import MlflowHook
 
     try:
         registry = MlflowHook().registry
-        run_id = registry.details(model, version).run_id
-        text = registry.document(run_id, {"verdict": REPORT, "card": CARD_PAGE}[page])
+        details = registry.details(model, version)
+        text = page_of(details, {"verdict": REPORT, "card": CARD_PAGE}[page], registry=registry)
     except NotFoundError as error:
         raise HTTPException(404, str(error)) from error
     except (RetriableError, SettingsError) as error:

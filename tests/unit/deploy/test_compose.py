@@ -157,6 +157,7 @@ def test_airflow_is_told_all_that_the_embedded_stack_tells_it(services: dict[str
         "SLIPSTREAM_REPORTS",
         "SLIPSTREAM_CHUNK_ROWS",
         "SLIPSTREAM_MAX_LINE_BYTES",
+        "SLIPSTREAM_ARCHIVE_BYTES",
     }
 
 

@@ -17,6 +17,7 @@ PACKAGES = (
     "promotion",
     "scoring",
     "training",
+    "transfer",
 )
 
 

@@ -163,19 +163,20 @@ def test_a_challenger_waits_for_the_rows_that_it_is_judged_on(monkeypatch: pytes
     monkeypatch.setattr(evaluation, "comparison_inputs", lambda *_, **__: [Needed("raw/orders", (day,))])
     for name in ("definitions", "definition", "settings"):
         monkeypatch.setattr(CompareWithChampionOperator, name, None)
-    monkeypatch.setattr(CompareWithChampionOperator, "_compare", lambda self, challenger: {"judged": challenger})
+    monkeypatch.setattr(CompareWithChampionOperator, "_compare", lambda self, *which: {"judged": which})
     operator = CompareWithChampionOperator(task_id="compare", model="m", challenger="4")
     operator.__dict__["lake_hook"] = SimpleNamespace(lake=lake, settings=Settings(home=tmp_path))
-    context: Any = {"params": {}}
+    context: Any = {"params": {"as_of": "2013-02-01T00:00:00Z"}}
+    judged = {"judged": ("4", "2013-02-01T00:00:00Z")}
     with pytest.raises(TaskDeferred) as found:
         operator.execute(context)
     assert found.value.trigger.needed == [{"table": "raw/orders", "intervals": [str(day)]}]  # type: ignore[attr-defined]
     go_on = getattr(operator, found.value.method_name)
-    assert go_on(context, {"status": "ready"}, **found.value.kwargs or {}) == {"judged": "4"}
+    assert go_on(context, {"status": "ready"}, **found.value.kwargs or {}) == judged
     with pytest.raises(AirflowFailException):
         go_on(context, {"status": "failed", "message": "no"}, **found.value.kwargs or {})
     lake.table("raw/orders").write(day, pa.table({"id": [1]}), provenance=Provenance(run=Run.local()))
-    assert operator.execute(context) == {"judged": "4"}
+    assert operator.execute(context) == judged
 
 
 def test_report_and_card_are_linked_on_airflows_own_address(monkeypatch: pytest.MonkeyPatch) -> None:

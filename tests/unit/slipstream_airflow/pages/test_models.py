@@ -228,6 +228,26 @@ def test_the_lineage_of_a_version_goes_down_to_its_tables(site: Any, shop: Any) 
     assert site.get(f"{site.here}/lineage/999").status_code == 404
 
 
+def test_an_imported_version_says_where_it_comes_from(site: Any, shop: Any, history: Any) -> None:
+    from slipstream.promotion import Registry
+    from slipstream.promotion.origin import FOLDER, Origin
+
+    found, registry = shop.train(site.model), Registry.from_settings(shop.settings)
+    origin = Origin("0123456789ab", "staging", EVIL, "a" * 64, "b" * 64, "accepted")
+    for name, value in origin.as_tags().items():
+        registry.set_version_tag(site.model.name, found.version, name, value)
+    registry.log_document(found.run_id, {f"{FOLDER}/card.html": "<html><body>Theirs</body></html>"})
+    history.decided(site.model, "promoted", found.version)
+    card = site.get(f"{site.here}/versions/{found.version}/card").text
+    pages = [site.get(path).text for path in (site.here, f"{site.here}/lineage/{found.version}")]
+    for text in (*pages, card):
+        assert "imported from version &lt;script&gt;" in text
+        assert "of the staging registry 0123456789ab" in text
+        assert EVIL not in text
+    assert all("the tables are in its lake" in text for text in pages)
+    assert "Theirs" in card
+
+
 @pytest.mark.parametrize(
     "path",
     [
