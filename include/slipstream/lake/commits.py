@@ -13,6 +13,7 @@ from typing import Any
 from slipstream.intervals import Interval, iso
 
 RECORD = "slipstream"  # the key of the record in Delta's commitInfo
+BEFORE_ERASURE = "digest_before_erasure"  # in a commit's extra: what its interval held with the rows of the erased
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,11 @@ class Commit:
             columns=tuple(record.get("columns", ())),
             superseded=tuple(Interval.parse(text) for text in record.get("superseded", ())),
         )
+
+    @property
+    def origin(self) -> str:
+        """The digest of the rows as they were made, before subjects were erased from them."""
+        return str((self.provenance.get("extra") or {}).get(BEFORE_ERASURE) or self.digest)
 
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-able dictionary; times are ISO 8601 in UTC."""
