@@ -82,8 +82,7 @@ def _commit_path(storage: Storage, table: str, version: int) -> str:
 def _file_actions(lines: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     for line in lines:
         if line.startswith(('{"add"', '{"remove"')):
-            for kind, action in json.loads(line).items():
-                yield kind, action
+            yield from json.loads(line).items()
 
 
 def _without_values(line: str, there: Collection[str]) -> str:

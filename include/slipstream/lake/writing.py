@@ -86,7 +86,7 @@ class Writer:
         return commit
 
     def _write_again(self, interval: Interval, commit: Commit, staging: Staging, provenance: Provenance) -> Commit:
-        """Write the rows of a table's first commit once more: somebody was erased before there was a table to stop at."""
+        """Write a new table's rows once more: somebody was erased while there was no table yet to stop writers at."""
         rows = self._snapshots.at(commit.version).dataset().to_table(columns=list(commit.columns))
         again = self.write(interval, rows, provenance)
         if again.version != commit.version:

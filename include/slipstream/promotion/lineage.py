@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import NotFoundError
 from slipstream.intervals import Interval, iso
+from slipstream.lake.erasures import Erased, erased_from
 from slipstream.promotion.registry import PREFIX, Registry, VersionDetails
 
 if TYPE_CHECKING:
@@ -66,12 +67,14 @@ class Lineage:
     Attributes:
         run: Who trained it: ``dag_id``, ``run_id``, …; empty where the run was deleted from MLflow.
         libraries: With which libraries it was fitted; empty likewise.
+        erased: What was erased of the rows that it was trained on, since.
     """
 
     details: VersionDetails
     run: Mapping[str, str]
     libraries: Mapping[str, str]
     tables: tuple[TableLineage, ...]
+    erased: tuple[Erased, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         told = self.details.as_dict()
@@ -85,6 +88,7 @@ class Lineage:
             "code_version": self.details.code_version,
             "lock_digest": self.details.lock_digest,
             "libraries": dict(self.libraries),
+            "erased": [each.as_dict() for each in self.erased],
         }
 
 
@@ -100,7 +104,8 @@ def trace(model: str, version: str, *, lake: Lake, settings: Settings) -> Lineag
     details = registry.details(model, version)
     tags = registry.run_tags(details.run_id)
     tables = (_table(lake, name, (read, read), details.as_of) for name, read in sorted(details.versions.items()))
-    return Lineage(details, _below(tags, _RUN), _below(tags, _LIBRARY), tuple(tables))
+    erased = tuple(erased_from(model, details.version, lake=lake))
+    return Lineage(details, _below(tags, _RUN), _below(tags, _LIBRARY), tuple(tables), erased)
 
 
 def _below(tags: Mapping[str, str], prefix: str) -> dict[str, str]:
