@@ -66,8 +66,9 @@ def _parse(subject: str, here: Project) -> tuple[str, str]:
         value = sys.stdin.readline().rstrip("\r\n")
     if not equals or not column or not value:
         raise typer.BadParameter(_WANTED, param_hint="--subject")
+    definitions = here.definitions  # what is wrong with a file is no fault of --subject
     try:
-        require_declared(column, here.definitions)
+        require_declared(column, definitions)
     except DefinitionError as error:
         raise typer.BadParameter(str(error), param_hint="--subject") from error
     return column, value

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from slipstream.settings import Settings
 
 _KEY_BYTES, _ID_BYTES = 32, 6
+NUMBERS = ("reference_rows", "staged", "reports")  # of a plan, beside its tables and versions
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def prepare(column: str, value: str, *, definitions: Definitions, lake: Lake, se
     plan = make_plan(names, definitions=definitions, lake=lake, settings=settings)
     told = plan.as_dict()
     if begun:
-        told = _merged(json.loads(begun["more"]), told)
+        told = _merged(_recorded(begun), told)
     erasure = Erasure(
         id=None,
         column=column,
@@ -270,12 +271,17 @@ def _write(
             "identities": json.dumps([each.as_record() for each in prepared.names]) if action == BEGUN else None,
             "tables": json.dumps(plan["tables"], sort_keys=True),
             "versions": json.dumps(plan["versions"]),
-            "more": json.dumps(plan, sort_keys=True),
+            "more": json.dumps({name: plan[name] for name in NUMBERS}),
         }
 
     written = journal(lake).append(SUBJECT, decide, run=run)
     at: datetime = written[0]["at"] if written else datetime.now(UTC)
     return iso(at.replace(microsecond=0))
+
+
+def _recorded(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plan that a row of the record keeps; names of landed files are not in it, for they may name anybody."""
+    return {name: json.loads(row[name]) for name in ("tables", "versions")} | json.loads(row["more"])
 
 
 def _merged(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
@@ -286,6 +292,6 @@ def _merged(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]
         tables[name] = {each: max(count, known.get(each, 0)) for each, count in counts.items()}
     listed = [*before.get("versions", ()), *now["versions"]]
     versions = {(each["model"], each["version"]): each for each in reversed(listed)}
-    numbers = {each: max(before.get(each, 0), now[each]) for each in ("reference_rows", "staged", "reports")}
+    numbers = {each: max(before.get(each, 0), now[each]) for each in NUMBERS}
     landed = sorted({*before.get("landed", ()), *now["landed"]})
     return {"tables": tables, "versions": list(reversed(versions.values())), **numbers, "landed": landed}

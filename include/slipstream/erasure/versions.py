@@ -21,6 +21,7 @@ from slipstream.promotion.tracking import KEY, ROLE, mlflow_errors, speaks_mlflo
 if TYPE_CHECKING:
     import pyarrow as pa
     from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
     from mlflow.entities import Run as MlflowRun
 
     from slipstream.definitions import Definitions
@@ -159,20 +160,22 @@ def empty_examples(run_ids: Sequence[str], registry: Registry) -> int:
         experiment = registry.experiment_of(run_id)
         key = registry.run_tags(run_id).get(KEY)
         found = registry.client.search_logged_models([experiment], filter_string=f"tags.`{KEY}` = '{key}'")
-        for model_id in sorted({str(each.model_id) for each in found}):
-            changed += _empty_examples(registry.client, model_id)
+        for logged in {str(each.model_id): each for each in found}.values():
+            changed += _empty_examples(registry, logged)
     return changed
 
 
-def _empty_examples(client: MlflowClient, model_id: str) -> int:
+def _empty_examples(registry: Registry, logged: LoggedModel) -> int:
     import mlflow
 
+    client, model_id = registry.client, str(logged.model_id)
     names = {each.path for each in client.list_logged_model_artifacts(model_id)} & set(EXAMPLES)
     changed = 0
     with tempfile.TemporaryDirectory() as folder:
         for name in sorted(names):
-            uri = f"models:/{model_id}/{name}"
-            path = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder))
+            uri = f"{logged.artifact_location}/{name}"
+            found = mlflow.artifacts.download_artifacts(uri, dst_path=folder, tracking_uri=registry.tracking_uri)
+            path = Path(found)
             text = path.read_text(encoding="utf-8")
             emptied = json.dumps(_without_rows(json.loads(text)))
             if json.loads(emptied) != json.loads(text):

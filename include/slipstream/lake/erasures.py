@@ -52,7 +52,7 @@ class Erased:
 
     def __str__(self) -> str:
         told = ", ".join(f"{rows:,} of {table}" for table, rows in sorted(self.rows.items()))
-        return f"erased at {self.at}: {sum(self.rows.values()):,} rows ({told}), erasure {self.erasure}"
+        return f"Erased at {self.at}: {sum(self.rows.values()):,} rows ({told}), erasure {self.erasure}"
 
     def as_dict(self) -> dict[str, Any]:
         return {"erasure": self.erasure, "at": self.at, "rows": dict(self.rows)}

@@ -107,6 +107,6 @@ def _checkpoints(storage: Storage, table: str) -> list[str]:
 
 def _names_others(storage: Storage, checkpoint: str, there: Collection[str]) -> bool:
     with storage.filesystem.open_input_file(checkpoint) as source:
-        column = pq.read_table(source, columns=["add.path"]).column("add")
+        column = pq.read_table(source, columns=["add"]).column("add")
     named = pc.struct_field(column, "path").drop_null().to_pylist() if pa.types.is_struct(column.type) else []
     return any(unquote(path) not in there for path in named)

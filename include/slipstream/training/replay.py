@@ -111,7 +111,7 @@ def _explained(found: Finding, erased: Sequence[Erased]) -> Finding:
     """Say of what is no longer as it was that rows were erased, where some were."""
     if not erased or found.outcome not in ("different", "impossible"):
         return found
-    told = "; ".join(map(str, erased)).capitalize()
+    told = ". ".join(map(str, erased))
     outcome: Outcome = "erased" if found.outcome == "different" else "impossible"
     return Finding(found.name, outcome, f"{told}. {found.sentence}")
 
