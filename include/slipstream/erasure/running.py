@@ -180,10 +180,11 @@ def _versions(plan: Plan, lake: Lake) -> list[Trained]:
 def _key_ring(lake: Lake, settings: Settings) -> KeyRing:
     """Return the keys; for the first erasure on one machine a fresh one, and elsewhere somebody has to make it."""
     ring = KeyRing.parse(settings.read_erasure_key())
+    used = {name["key_id"] for row in journal(lake).rows(SUBJECT) for name in _identities(row)}
+    missing = sorted(used - ring.lost - ring.keys.keys())
+    if missing:
+        raise no_key(missing)
     if ring.newest is None:
-        used = sorted({name["key_id"] for row in journal(lake).rows(SUBJECT) for name in _identities(row)} - ring.lost)
-        if used:
-            raise no_key(used)
         if "://" in settings.lake:
             message = (
                 "SLIPSTREAM_ERASURE_KEY is not set. It is the secret by which erased subjects are kept out from now "
@@ -217,8 +218,7 @@ def _earlier(subject: Names, lake: Lake, ring: KeyRing) -> list[tuple[dict[str, 
     """Return the earlier erasures of the subject, with what they found to name its rows."""
     found = []
     for row in journal(lake).rows(SUBJECT):
-        known = [each for each in _identities(row) if each["key_id"] not in ring.lost]
-        names = [Names.of_record(each, ring) for each in known]
+        names = [Names.of_record(each, ring) for each in _identities(row) if each["key_id"] in ring.keys]
         persons = [each for each in names if each.person and each.columns == subject.columns]
         if any(each.holds(value) for each in persons for value in subject.known or ()):
             found.append((row, names))
@@ -280,8 +280,8 @@ def _write(
 
 
 def _recorded(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the plan that a row of the record keeps; names of landed files are not in it, for they may name anybody."""
-    return {name: json.loads(row[name]) for name in ("tables", "versions")} | json.loads(row["more"])
+    """Return the plan that a row of the record keeps; no names of landed files are in it, for they may name anybody."""
+    return {**json.loads(row["more"]), **{name: json.loads(row[name]) for name in ("tables", "versions")}}
 
 
 def _merged(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:

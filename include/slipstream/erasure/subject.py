@@ -90,7 +90,7 @@ def find_names(column: str, value: str, *, definitions: Definitions, lake: Lake,
     """
     require_declared(column, definitions)
     waiting: list[tuple[Values, Values, set[Values], frozenset[str], bool]] = []
-    types = (definitions.source(declared(definitions)[column][0]).columns[column].type,)
+    types: Values = (definitions.source(declared(definitions)[column][0]).columns[column].type,)
     waiting.append(((column,), types, spellings(column, value, definitions), frozenset(), True))
     names: list[Names] = []
     shared: dict[str, int] = {}

@@ -152,6 +152,8 @@ class Names:
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
         different = pc.unique(column)
         hits = [each for each in different if self.holds((spell(each.as_py()),))]
         if not hits:

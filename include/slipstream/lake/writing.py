@@ -22,7 +22,7 @@ from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from slipstream.errors import SchemaError, ServiceError, WriteConflictError
 from slipstream.intervals import Interval
-from slipstream.lake.commits import BEFORE_ERASURE, RECORD, Commit, Provenance
+from slipstream.lake.commits import BEFORE_ERASURE, RECORD, Commit, Provenance, Run
 from slipstream.lake.completeness import application
 from slipstream.lake.digest import INTERVAL_COLUMN, Digest, RowDigest
 from slipstream.lake.erasures import Suppressions
@@ -82,16 +82,20 @@ class Writer:
                 staged = Staged([], staged.digest, held, _as_before(same, provenance), confirms=True)
             commit = self._commit_interval(interval, staged, base, staging)
         if known is not None and known != self._suppressions.version():
-            return self._write_again(interval, commit, staging, provenance)
+            return self._without_late(interval, commit, provenance.run)
         return commit
 
-    def _write_again(self, interval: Interval, commit: Commit, staging: Staging, provenance: Provenance) -> Commit:
-        """Write a new table's rows once more: somebody was erased while there was no table yet to stop writers at."""
-        rows = self._snapshots.at(commit.version).dataset().to_table(columns=list(commit.columns))
-        again = self.write(interval, rows, provenance)
-        if again.version != commit.version:
-            staging.discard()
-        return again
+    def _without_late(self, interval: Interval, commit: Commit, run: Run) -> Commit:
+        """Take out of a new table who was erased while there was no table yet to stop writers at."""
+        from slipstream.lake.removal import Removal
+
+        names = self._suppressions.of_table(self._name)
+        if not names:
+            return commit
+        Removal(self._snapshots, self._suppressions).remove(names, erasure="while-it-was-made", run=run)
+        version = self._snapshots.at(None).completeness.live.get(interval, commit.version)
+        entry = self._snapshots.log.entry(version)
+        return (Commit.from_log(self._name, version, entry.info) if entry else None) or commit
 
     def append(self, rows: pa.Table, *, expected_version: int | None, provenance: Provenance) -> Commit:
         """Add ``rows`` if the table still is at ``expected_version``; see ``Table.append``."""

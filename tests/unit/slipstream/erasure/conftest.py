@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -101,7 +101,8 @@ inputs: {orders: {table: raw/orders}}
 features: {orders: {type: int64, description: How many.}}
 """,
     "features/totals/view.sql": (
-        "SELECT 'here' AS shop, max(event_time) AS event_time, max(known_at) AS known_at, count(*) AS orders FROM orders"
+        "SELECT 'here' AS shop, max(event_time) AS event_time, max(known_at) AS known_at, count(*) AS orders "
+        "FROM orders"
     ),
     "models/churn_of_orders/model.yaml": """
 name: churn_of_orders
@@ -282,9 +283,9 @@ def world(shop_folder: Path, tmp_path: Path) -> World:
 
 
 @pytest.fixture
-def erase(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+def erase(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Run ``slipstream erase`` in a world."""
-    yield runner(monkeypatch)
+    return runner(monkeypatch)
 
 
 def runner(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:

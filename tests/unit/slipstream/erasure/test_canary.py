@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -64,7 +63,7 @@ class Erased:
 
 
 @pytest.fixture(scope="module")
-def erased(shop_folder: Path, tmp_path_factory: pytest.TempPathFactory, mlflow_store: str) -> Iterator[Erased]:
+def erased(shop_folder: Path, tmp_path_factory: pytest.TempPathFactory, mlflow_store: str) -> Erased:
     """Erase the customer from a shop with a champion, predictions, reports and rows in staging."""
     root = tmp_path_factory.mktemp("canary") / "shop"
     shutil.copytree(shop_folder, root)
@@ -84,7 +83,7 @@ def erased(shop_folder: Path, tmp_path_factory: pytest.TempPathFactory, mlflow_s
         last = run(world, "--subject", SUBJECT, "--yes", "--reason", "ticket 7", "--json")
         assert last.exit_code == 0, last.output
         verified = run(world, "verify", command="lake").exit_code == 0
-    yield Erased(world, store, before, version, counts, codes, json.loads(last.stdout), verified, stale)
+    return Erased(world, store, before, version, counts, codes, json.loads(last.stdout), verified, stale)
 
 
 def use(world: World) -> str:
