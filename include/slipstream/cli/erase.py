@@ -106,6 +106,11 @@ def _remarks(erasure: Erasure) -> list[str]:
         found.append(f"{number:,} key(s) of the subject in {name} are other people's too, so they name nobody.")
     for name in erasure.unclear:
         found.append(f"{name} has a column {erasure.column}, and its source no such subject_key: it is left alone.")
+    if erasure.aggregates:
+        found.append(
+            f"Made from the subject's rows, without a column that names them, and left alone as being about many: "
+            f"{', '.join(erasure.aggregates)}."
+        )
     files = erasure.plan["landed"]
     if files:
         found.append(f"{len(files):,} landed file(s) may hold the subject; they are the source's own, and stay:")

@@ -48,6 +48,7 @@ class Erasure:
         resumes: The erasure that was begun before and not finished; it is gone on with.
         shared: By source, keys of the subject that rows of others bear too, which are therefore not followed.
         unclear: Tables with the subject's column whose source does not say that it names a person: left alone.
+        aggregates: Tables made from the subject's rows that have no column to find them by: left alone, too.
     """
 
     id: str | None
@@ -58,10 +59,12 @@ class Erasure:
     plan: Mapping[str, Any]
     shared: Mapping[str, int]
     unclear: Sequence[str]
+    aggregates: Sequence[str]
 
     def as_dict(self) -> dict[str, Any]:
         about = {"erasure": self.id, "subject_key": self.column, "state": self.state, "resumes": self.resumes}
-        return {**about, "at": self.at, **self.plan, "shared_keys": dict(self.shared), "unclear": list(self.unclear)}
+        left = {"unclear": list(self.unclear), "aggregates": list(self.aggregates)}
+        return {**about, "at": self.at, **self.plan, "shared_keys": dict(self.shared), **left}
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ def prepare(column: str, value: str, *, definitions: Definitions, lake: Lake, se
         plan=told,
         shared=found.shared,
         unclear=found.unclear,
+        aggregates=found.aggregates,
     )
     return Prepared(names, plan, erasure, bool(earlier), ring)
 
@@ -135,8 +139,8 @@ def erase(
     source: dict[str, Any] = {"definitions": definitions, "lake": lake, "settings": settings}
     _clean_the_rest(prepared.plan, names, source)
     later = make_plan(names, **source)  # what was on its way when the first look was taken
-    for table in tables_of(names, lake):
-        lake.table(table).removal().remove(of_table(names, table), erasure=id_, run=run)
+    for held in later.tables:
+        lake.table(held.table).removal().remove(of_table(names, held.table), erasure=id_, run=run)
     _clean_the_rest(later, names, source)
     reached("looked again")
     registry = registry_of(lake, settings)

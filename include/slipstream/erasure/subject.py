@@ -30,11 +30,14 @@ class Found:
     Attributes:
         shared: By source, keys that rows of other people bear too; they name nobody.
         unclear: Tables that have the subject's column, and whose source does not say that it names a person.
+        aggregates: Tables that are made from the subject's rows and have no column that names them: they are taken to
+            be about many. One that renames the column is among them, too.
     """
 
     names: tuple[Names, ...]
     shared: Mapping[str, int]
     unclear: tuple[str, ...]
+    aggregates: tuple[str, ...]
 
 
 def declared(definitions: Definitions) -> dict[str, list[str]]:
@@ -111,7 +114,7 @@ def find_names(column: str, value: str, *, definitions: Definitions, lake: Lake,
             if keys - others:
                 kinds = tuple(source.columns[name].type for name in source.key)
                 waiting.append((tuple(source.key), kinds, keys - others, made_from(source, definitions), False))
-    return Found(tuple(names), shared, tuple(_unclear(column, names[0], lake)))
+    return Found(tuple(names), shared, tuple(_unclear(column, names[0], lake)), tuple(_aggregates(names, lake)))
 
 
 def made_from(source: Source, definitions: Definitions) -> frozenset[str]:
@@ -196,4 +199,12 @@ def _quarantined_keys(source: Source, subject: Names, lake: Lake) -> set[Values]
 def _unclear(column: str, subject: Names, lake: Lake) -> Iterator[str]:
     for name in lake.tables():
         if name.startswith(WRITTEN) and name not in subject.tables and column in lake.table(name).schema().names:
+            yield name
+
+
+def _aggregates(names: list[Names], lake: Lake) -> Iterator[str]:
+    made = {table for each in names for table in each.tables if not table.startswith("quarantine/")}
+    for name in sorted(made & set(lake.tables())):
+        there = set(lake.table(name).schema().names)
+        if not any(name in each.tables and set(each.columns) <= there for each in names):
             yield name

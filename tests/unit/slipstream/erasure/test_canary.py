@@ -21,7 +21,7 @@ from slipstream.lake.erasures import erased_from
 from slipstream.monitoring import monitor
 from slipstream.promotion import Registry, decide, settle
 from slipstream.promotion.keeping import versions_to_keep
-from slipstream.scoring import score
+from slipstream.scoring import explain_prediction, score
 from slipstream.training import build_training_set, replay_version, train
 
 from .conftest import CANARY, FIRST, INGESTED, MINE, RUN, SUBJECT, World, environment, interval, open_world, runner
@@ -232,7 +232,7 @@ def test_lineage_and_card_note_it(erased: Erased, erase: Any) -> None:
     (told,) = erased_from(MODEL, erased.version, lake=world.lake)
     run_id = registry.details(MODEL, erased.version).run_id
 
-    assert f"erasure {told.erasure}" in printed
+    assert told.erasure in printed
     for page in ("card.html", "card.md"):
         text = registry.document(run_id, page)
         assert text is not None
@@ -247,6 +247,16 @@ def test_the_reference_sample_and_the_input_example_have_no_row_of_the_customer(
     assert reference.num_rows > 0
     assert MINE not in {order % 100 for order in reference["order_id"].to_pylist()}
     assert registry.load(MODEL, erased.version).score(reference).shape == (reference.num_rows,)
+
+
+def test_other_peoples_predictions_can_still_be_explained_from_the_versions_of_then(erased: Erased) -> None:
+    world = erased.world
+    key = {"order_id": "1200", "customer": "customer 0"}
+
+    found = explain_prediction(world.definitions.model(MODEL), key, every=True, **world.source)
+
+    assert len(found.reasons) == 3
+    assert not found.stored
 
 
 def test_to_erase_the_customer_again_does_nothing(erased: Erased, erase: Any) -> None:

@@ -42,6 +42,7 @@ def test_a_dry_run_shows_what_would_go_and_changes_nothing(world: World, erase: 
     assert told["tables"]["raw/orders"] == {"rows": 15, "intervals": 15, "versions": 18, "files": 16}
     assert told["tables"]["quarantine/orders"]["rows"] == 2
     assert told["landed"] == [f"orders/{interval(number).start:%Y-%m-%d}.csv" for number in INGESTED]
+    assert told["aggregates"] == ["features/totals"]
     assert CANARY not in shown.stdout
     assert {path: path.read_bytes() for path in world.root.rglob("*") if path.is_file()} == before
 
