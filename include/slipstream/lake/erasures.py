@@ -116,7 +116,11 @@ class Suppressions:
         if not found:
             return []
         ring = KeyRing.parse(self._ring())
-        return [Names.of_record(each, ring) for each in found if each["key_id"] not in ring.lost]
+        together: dict[Any, Names] = {}  # a value is hashed once, however many people were erased
+        for names in (Names.of_record(each, ring) for each in found if each["key_id"] not in ring.lost):
+            alike = (names.columns, names.types, names.person, names.key_id)
+            together[alike] = together[alike].merged(names) if alike in together else names
+        return list(together.values())
 
     def _refresh(self) -> None:
         newest = self._snapshots.newest()

@@ -24,10 +24,11 @@ from slipstream.errors import ServiceError, WriteConflictError
 from slipstream.intervals import Interval, utc
 from slipstream.lake.commits import BEFORE_ERASURE, RECORD, Commit, Provenance, Run
 from slipstream.lake.digest import INTERVAL_COLUMN
-from slipstream.lake.erasures import without
+from slipstream.lake.erasures import Suppressions, without
 from slipstream.lake.naming import QUARANTINE, Names
 from slipstream.lake.replacements import Replacement, read_replacements, write_replacements
 from slipstream.lake.scrubbing import lives_of, scrub_log
+from slipstream.lake.snapshots import Snapshots
 from slipstream.lake.writing import ATTEMPTS, ERASURE, Writer
 
 PASSES = 10
@@ -256,6 +257,17 @@ class Removal(Writer):
 
     def _path(self, path: str = "") -> str:
         return self._storage.path(self._name, path)
+
+
+def without_late(snapshots: Snapshots, suppressions: Suppressions, interval: Interval, commit: Commit) -> Commit:
+    """Take out of a new table who was erased while there was no table yet to stop writers at."""
+    names = suppressions.of_table(commit.table)
+    if not names:
+        return commit
+    Removal(snapshots, suppressions).remove(names, erasure="while-it-was-made", run=Run.local())
+    version = snapshots.at(None).completeness.live.get(interval, commit.version)
+    entry = snapshots.log.entry(version)
+    return (Commit.from_log(commit.table, version, entry.info) if entry else None) or commit
 
 
 class _Counted:

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +22,7 @@ from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from slipstream.errors import SchemaError, ServiceError, WriteConflictError
 from slipstream.intervals import Interval
-from slipstream.lake.commits import BEFORE_ERASURE, RECORD, Commit, Provenance, Run
+from slipstream.lake.commits import RECORD, Commit, Provenance, accounts_for, as_before
 from slipstream.lake.completeness import application
 from slipstream.lake.digest import INTERVAL_COLUMN, Digest, RowDigest
 from slipstream.lake.erasures import Suppressions
@@ -75,27 +75,17 @@ class Writer:
             same = self._unchanged(base, interval, staged)
             if same is not None:
                 staging.discard()
-                if base is None or _accounts_for(same, provenance):
+                if base is None or accounts_for(same, provenance):
                     return same
                 # The same rows of another definition, or from other inputs: whoever asks later has to know that.
                 held = pa.schema([field for field in base.row_schema if field.name in same.columns])
-                staged = Staged([], staged.digest, held, _as_before(same, provenance), confirms=True)
+                staged = Staged([], staged.digest, held, as_before(same, provenance), confirms=True)
             commit = self._commit_interval(interval, staged, base, staging)
         if known is not None and known != self._suppressions.version():
-            return self._without_late(interval, commit, provenance.run)
+            from slipstream.lake.removal import without_late
+
+            return without_late(self._snapshots, self._suppressions, interval, commit)
         return commit
-
-    def _without_late(self, interval: Interval, commit: Commit, run: Run) -> Commit:
-        """Take out of a new table who was erased while there was no table yet to stop writers at."""
-        from slipstream.lake.removal import Removal
-
-        names = self._suppressions.of_table(self._name)
-        if not names:
-            return commit
-        Removal(self._snapshots, self._suppressions).remove(names, erasure="while-it-was-made", run=run)
-        version = self._snapshots.at(None).completeness.live.get(interval, commit.version)
-        entry = self._snapshots.log.entry(version)
-        return (Commit.from_log(self._name, version, entry.info) if entry else None) or commit
 
     def append(self, rows: pa.Table, *, expected_version: int | None, provenance: Provenance) -> Commit:
         """Add ``rows`` if the table still is at ``expected_version``; see ``Table.append``."""
@@ -301,20 +291,6 @@ class Writer:
             f"Wanted to append to {wanted} of {self._name!r}, found {is_now}: somebody else wrote meanwhile. "
             "Read it again and decide again."
         )
-
-
-def _accounts_for(commit: Commit, provenance: Provenance) -> bool:
-    """Tell whether a commit names the definition and the contents that its rows were made from just now."""
-    recorded = {name: commit.provenance.get(name, "") for name in ("definition", "reads")}
-    found = {"definition": provenance.definition, "reads": provenance.reads}
-    return found in (recorded, {"definition": "", "reads": ""})
-
-
-def _as_before(same: Commit, provenance: Provenance) -> Provenance:
-    """Keep what an erasure left of the interval: its rows are still those, less the subject's."""
-    if same.origin == same.digest:
-        return provenance
-    return replace(provenance, extra={**provenance.extra, BEFORE_ERASURE: same.origin})
 
 
 def _is_local_time(field: pa.Field) -> bool:

@@ -193,6 +193,16 @@ def test_a_write_that_begins_after_the_record_leaves_the_subject_out(lake: Lake,
     assert people(table) == ["ann", "eve", CANARY]  # of another interval, which nobody has erased yet
 
 
+def test_however_many_were_erased_a_value_is_looked_at_once(lake: Lake, table: Table) -> None:
+    begin(lake, names(CANARY))
+    begin(lake, names("eve"), erasure="e2")
+
+    (found,) = lake.suppressions.of_table(NAME)
+
+    assert len(found.hashes) == 2
+    assert table.write(DAY, rows("ann", CANARY, "eve"), provenance=MADE).rows == 1
+
+
 def test_the_first_write_of_a_new_table_cannot_slip_through(lake: Lake, tmp_path: Path) -> None:
     table = lake.table("features/new")
 
