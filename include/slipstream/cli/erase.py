@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,7 +36,7 @@ def erase(
 
     here = project()
     column, value = _parse(subject, here)
-    if value in reason:
+    if re.search(rf"(?<!\w){re.escape(value)}(?!\w)", reason):
         message = "It names the person, and stays for ever. Name a ticket instead."
         raise typer.BadParameter(message, param_hint="--reason")
     if as_json and not (yes or dry_run):

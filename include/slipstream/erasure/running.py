@@ -28,6 +28,7 @@ from slipstream.intervals import iso
 from slipstream.lake.erasures import BEGUN, DONE, SUBJECT, journal, no_key
 from slipstream.lake.naming import LOST, KeyRing, Names
 from slipstream.lake.scratch import Scratch
+from slipstream.lake.storage import Storage
 
 if TYPE_CHECKING:
     from slipstream.definitions import Definitions
@@ -189,7 +190,7 @@ def _key_ring(lake: Lake, settings: Settings) -> KeyRing:
     if missing:
         raise no_key(missing)
     if ring.newest is None:
-        if "://" in settings.lake:
+        if not Storage(settings.lake).is_local:
             message = (
                 "SLIPSTREAM_ERASURE_KEY is not set. It is the secret by which erased subjects are kept out from now "
                 'on, the same for every worker: python -c "import secrets; print(secrets.token_hex(32))". Keep a '

@@ -52,7 +52,12 @@ class Erased:
 
     def __str__(self) -> str:
         told = ", ".join(f"{rows:,} of {table}" for table, rows in sorted(self.rows.items()))
-        return f"Erased at {self.at}: {sum(self.rows.values()):,} rows ({told}), erasure {self.erasure}"
+        return f"{self.summary} ({told})"
+
+    @property
+    def summary(self) -> str:
+        """When, by which erasure, and how many rows in all."""
+        return f"Erased at {self.at} by erasure {self.erasure}: {sum(self.rows.values()):,} rows"
 
     def as_dict(self) -> dict[str, Any]:
         return {"erasure": self.erasure, "at": self.at, "rows": dict(self.rows)}

@@ -21,10 +21,9 @@ from slipstream.lake import Lake, Provenance, Run
 from slipstream.settings import Settings
 
 CANARY = "zz-canary-7f3a9"  # the last of the customers by name, so that it is a largest value, too
-FIRST, DAYS, PER_DAY = utc("2013-01-01"), 16, 25
+FIRST, DAYS, FEW_DAYS, PER_DAY = utc("2013-01-01"), 16, 5, 25
 RUN = Run(dag_id="shop", run_id="manual", task_id="task", by="tester")
 SUBJECT = f"customer={CANARY}"
-CORRECTED = 15  # the day whose batch was sent again without the customer, whom only an old version has therefore
 INGESTED = (3, 9)  # days that are ingested from landed files, with a bad row of the customer in each
 MINE = 7  # of each day's orders, the one of the customer
 
@@ -216,10 +215,13 @@ def orders_of(day: int) -> list[dict[str, Any]]:
     ]
 
 
-def fill(world: World) -> None:
-    """Fill the tables of sources and views for all days; most batches are written as ingestion would."""
+def fill(world: World, days: int) -> None:
+    """Fill the tables of sources and views; most batches are written as ingestion would.
+
+    The last day's batch was sent again without the customer, so that only an old version has its row.
+    """
     schema = world.definitions.source("orders").table_schema
-    for day in range(DAYS):
+    for day in range(days):
         when = interval(day)
         times = {"event_time": when.start, "known_at": when.end}
         rows = [{**row, "due": utc(row["due"]), **times} for row in orders_of(day)]
@@ -241,14 +243,14 @@ def fill(world: World) -> None:
         outcomes = pa.Table.from_pylist(done, schema=world.definitions.source("outcomes").table_schema)
         write(world, "outcomes", interval(day + 1), outcomes)
     write(world, "outcomes", interval(0), outcomes.slice(0, 0))
-    write(world, "outcomes", interval(DAYS + 1), outcomes.slice(0, 0))
-    write(world, "orders", interval(DAYS), pa.Table.from_pylist([], schema=schema))
-    write(world, "orders", interval(CORRECTED), pa.Table.from_pylist(rows[:3], schema=schema))
+    write(world, "outcomes", interval(days + 1), outcomes.slice(0, 0))
+    write(world, "orders", interval(days), pa.Table.from_pylist([], schema=schema))
+    write(world, "orders", interval(days - 1), pa.Table.from_pylist(rows[:3], schema=schema))
     planes = world.definitions.source("planes").table_schema
     row = {"order_id": MINE, "customer": "an aeroplane", "event_time": FIRST, "known_at": FIRST}
     write(world, "planes", interval(0), pa.Table.from_pylist([row], schema=planes))
-    for name, days in {"order_facts": DAYS, "customer_facts": DAYS, "totals": 2}.items():
-        for day in range(days):
+    for name, number in {"order_facts": days, "customer_facts": days, "totals": 2}.items():
+        for day in range(number):
             materialise(world.definitions.view(name), interval(day), run=RUN, **world.source)
     world.lake.table("features/order_facts").compact()
 
@@ -259,14 +261,16 @@ def write(world: World, source: str, when: Interval, rows: pa.Table) -> None:
 
 @pytest.fixture(scope="session")
 def shop_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give definitions and a lake of sources and views, made once a session."""
-    root = tmp_path_factory.mktemp("erasure")
+    """Give definitions and a small lake of sources and views, made once a session."""
+    return make(tmp_path_factory.mktemp("erasure"), FEW_DAYS)
+
+
+def make(root: Path, days: int) -> Path:
     for name, text in FILES.items():
         path = root / "include" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    world = open_world(root, "")
-    fill(world)
+    fill(open_world(root, ""), days)
     return root
 
 

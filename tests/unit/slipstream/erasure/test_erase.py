@@ -39,9 +39,9 @@ def test_a_dry_run_shows_what_would_go_and_changes_nothing(world: World, erase: 
     assert shown.exit_code == 0
     assert "raw/orders" in shown.stdout
     assert told["state"] == "planned"
-    assert told["tables"]["raw/orders"] == {"rows": 15, "intervals": 15, "versions": 18, "files": 16}
-    assert told["tables"]["quarantine/orders"]["rows"] == 2
-    assert told["landed"] == [f"orders/{interval(number).start:%Y-%m-%d}.csv" for number in INGESTED]
+    assert told["tables"]["raw/orders"] == {"rows": 4, "intervals": 4, "versions": 7, "files": 5}
+    assert told["tables"]["quarantine/orders"]["rows"] == 1
+    assert told["landed"] == [f"orders/{interval(INGESTED[0]).start:%Y-%m-%d}.csv"]
     assert told["aggregates"] == ["features/totals"]
     assert CANARY not in shown.stdout
     assert {path: path.read_bytes() for path in world.root.rglob("*") if path.is_file()} == before
@@ -118,7 +118,7 @@ def test_a_key_that_somebody_else_bears_too_names_nobody(world: World) -> None:
 
     assert found.shared == {"orders": 1}
     assert number in {row["order_id"] for row in world.rows("features/order_facts")}
-    assert number + 100 not in {row["order_id"] for row in world.rows("features/order_facts")}
+    assert number - 100 not in {row["order_id"] for row in world.rows("features/order_facts")}
 
 
 def test_ingestion_leaves_the_erased_out_and_counts_them(world: World) -> None:
@@ -202,9 +202,9 @@ def test_two_erasures_of_two_people_at_once_both_come_to_their_end(world: World)
 
 def test_making_a_view_again_gives_what_the_erasure_left(world: World) -> None:
     erase_now(world)
-    before = world.lake.table("features/order_facts").commit_of(interval(4))
+    before = world.lake.table("features/order_facts").commit_of(interval(2))
 
-    made = materialise(world.definitions.view("order_facts"), interval(4), run=RUN, **world.source)
+    made = materialise(world.definitions.view("order_facts"), interval(2), run=RUN, **world.source)
 
     assert before is not None
     assert made.digest == before.digest
