@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -239,3 +242,63 @@ def test_features_of_a_personal_column_are_known_by_its_name(shop_folder: Path, 
     found = personal_features(["order_facts__customer", "order_facts__size", "gone__customer"], definitions)
 
     assert found == {"order_facts__customer"}
+
+
+STEPS = (
+    "begun",
+    "raw/orders",
+    "raw/outcomes",
+    "quarantine/orders",
+    "features/customer_facts",
+    "features/order_facts",
+    "staging",
+    "reports",
+    "looked again",
+)
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from slipstream.definitions import load_definitions
+from slipstream.erasure import erase, prepare, running
+from slipstream.lake import Lake, Run
+from slipstream.settings import Settings
+
+root, value, *steps = sys.argv[1:]
+
+def die_after(step):
+    def reached(name):
+        if name == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+    settings = Settings(project=root, home=Path(root) / "home")
+    source = {"lake": Lake.from_settings(settings), "settings": settings}
+    source["definitions"] = load_definitions(Path(root) / "include")
+    running.reached = reached
+    erase(prepare("customer", value, **source), reason="", run=Run.local(), **source)
+
+signals = []
+for step in steps:  # nothing has been opened yet in this process, so that a child is as good as a new one
+    child = os.fork()
+    if not child:
+        try:
+            die_after(step)
+        finally:
+            os._exit(1)
+    signals.append(os.WTERMSIG(os.waitpid(child, 0)[1]))
+print(json.dumps(signals))
+"""
+
+
+def test_killed_after_any_step_the_next_run_goes_on_and_one_record_comes_of_it(world: World) -> None:
+    words = [sys.executable, "-c", KILLED, str(world.root), CANARY, *STEPS]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [signal.SIGKILL] * len(STEPS), done.stderr
+
+    found = erase_now(world)
+    rows = sorted(world.rows("ledger/erasures"), key=lambda row: row["seq"])
+
+    assert world.bytes_with(Path(world.settings.lake)) == []
+    assert [row["action"] for row in rows] == ["begun", "done"]
+    assert {row["erasure"] for row in rows} == {found.id}
+    assert json.loads(rows[1]["tables"]) == json.loads(rows[0]["tables"])
+    assert found.plan["tables"]["raw/orders"]["rows"] == 4
+    assert all(check.ok for name in world.lake.tables() for check in world.lake.table(name).verify())
