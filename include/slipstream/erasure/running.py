@@ -134,12 +134,14 @@ def erase(
     begun = _write(BEGUN, id_, prepared, reason=reason, lake=lake, run=run)
     reached("begun")
     names = prepared.names
+    source: dict[str, Any] = {"definitions": definitions, "lake": lake, "settings": settings}
+    # Tables last: what they hold tells which reports showed the subject, also to a run that goes on after a kill.
+    _clean_the_rest(prepared.plan, names, source)
     for table in tables_of(names, lake):
         lake.table(table).removal().remove(of_table(names, table), erasure=id_, run=run)
         reached(table)
-    source: dict[str, Any] = {"definitions": definitions, "lake": lake, "settings": settings}
-    _clean_the_rest(prepared.plan, names, source)
     later = make_plan(names, **source)  # what was on its way when the first look was taken
+    later = replace(later, pages=(*prepared.plan.pages, *later.pages))
     for held in later.tables:
         lake.table(held.table).removal().remove(of_table(names, held.table), erasure=id_, run=run)
     _clean_the_rest(later, names, source)
@@ -153,7 +155,7 @@ def erase(
 
 
 def _clean_the_rest(plan: Plan, names: Sequence[Names], source: Source) -> None:
-    """Clean what is no table: staging, reports, and MLflow's artifacts."""
+    """Clean what is no table: staging, reports, and MLflow's artifacts; reports first, for samples tell which."""
     lake, settings = source["lake"], source["settings"]
     scratch = Scratch(settings)
     for name in plan.staged:

@@ -40,9 +40,9 @@ from .conftest import (
     runner,
 )
 
-NOW = FIRST + timedelta(days=12)
 MODEL = "churn_of_orders"
-STOPS = ("features/customer_facts", "samples", "looked again")
+NOW = FIRST + timedelta(days=12)
+STOPS = ("begun", "samples", f"predictions/{MODEL}")
 KILLED = """
 import os, signal, sys
 from slipstream.cli.main import main
@@ -70,6 +70,7 @@ class Erased:
     told: dict[str, Any]
     verified: bool
     stale_before: list[Any]
+    pages_before: list[Path]
 
     @property
     def places(self) -> tuple[Path, ...]:
@@ -84,6 +85,7 @@ def erased(tmp_path_factory: pytest.TempPathFactory, mlflow_store: str) -> Erase
     version = use(world)
     store = Path(urlsplit(mlflow_store).path.replace("//", "/")).parent
     before = world.bytes_with(Path(world.settings.lake), store)
+    pages = sorted(Path(world.settings.reports).rglob("*.html"))
     counts = {name: len(world.rows(name)) for name in world.lake.tables() if not name.startswith("ledger")}
     with pytest.MonkeyPatch.context() as patch:
         run = runner(patch)
@@ -96,7 +98,7 @@ def erased(tmp_path_factory: pytest.TempPathFactory, mlflow_store: str) -> Erase
         last = run(world, "--subject", SUBJECT, "--yes", "--reason", "ticket 7", "--json")
         assert last.exit_code == 0, last.output
         verified = run(world, "verify", command="lake").exit_code == 0
-    return Erased(world, store, before, version, counts, codes, json.loads(last.stdout), verified, stale)
+    return Erased(world, store, before, version, counts, codes, json.loads(last.stdout), verified, stale, pages)
 
 
 def use(world: World) -> str:
@@ -132,6 +134,12 @@ def test_every_process_was_killed_and_the_last_one_went_on_where_they_stopped(er
 
 def test_no_byte_of_lake_staging_reports_or_artifacts_names_the_customer(erased: Erased) -> None:
     assert erased.world.bytes_with(*erased.places) == []
+
+
+def test_the_report_pages_of_windows_with_the_customer_are_gone(erased: Erased) -> None:
+    assert erased.pages_before
+    assert not any(path.exists() for path in erased.pages_before)
+    assert erased.told["reports"] == len(erased.pages_before)
 
 
 def test_the_landed_file_stays_for_it_is_the_sources_own_and_is_named(erased: Erased) -> None:
