@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psutil
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -60,6 +60,10 @@ class Settings(BaseSettings):
     users: str = Field(
         default="",
         description="Users of the embedded Airflow besides admin and viewer: `ada:op,bo:user`, a name and a role each.",
+    )
+    erasure_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Secret that erased subjects are known again by. Default: what the first erasure left in <home>.",
     )
     airflow_url: str = Field(default="", description="The Airflow UI's address, for links. Default: the embedded one.")
     environment: Literal["dev", "staging", "prod"] = Field(
@@ -117,6 +121,18 @@ class Settings(BaseSettings):
             "Run `slipstream up`, or set it."
         )
         raise SettingsError(message)
+
+    @property
+    def erasure_key_file(self) -> Path:
+        """Where the first erasure leaves a key that it makes itself, on one machine."""
+        return self.home / "erasure.key"
+
+    def read_erasure_key(self) -> str:
+        """Return the secret of erasures: the setting, or the file that the first erasure left; empty before that."""
+        given = self.erasure_key.get_secret_value().strip()
+        if given or not self.erasure_key_file.is_file():
+            return given
+        return self.erasure_key_file.read_text(encoding="utf-8").strip()
 
     def storage_options(self) -> dict[str, str]:
         """Options for object-store clients; credentials come from the usual ``AWS_*`` variables, never from here."""

@@ -49,6 +49,10 @@ def _tree(found: Lineage) -> Tree:
     rows.add(Text(f"prediction times from {iso(told.train_start)} to {iso(told.train_end)}"))
     for table in found.tables:
         _branch(rows, table)
+    for each in found.erased:
+        below = rows.add(Text(each.summary, style="yellow"))
+        for name, number in sorted(each.rows.items()):
+            below.add(Text(f"{number:,} of {name}"))
     run.add(Text(f"definition {told.definition_digest[:_SHORT]}, training part {told.training_digest[:_SHORT]}"))
     run.add(Text(f"seed {told.seed}, parameters {dict(told.params)}"))
     run.add(Text(f"code {told.code_version}")).add(Text(f"lock {told.lock_digest[:_SHORT] or 'none'}"))

@@ -33,6 +33,7 @@ COMMANDS = {
         ("lake", "lake"),
         ("stale", "freshness"),
         ("gaps", "freshness"),
+        ("erase", "erase"),
     ),
     "Models": (
         ("run", "run"),

@@ -82,7 +82,7 @@ class History:
             return self.held(intervals)
         if self._plain:
             later = self._where(self._versions > version, intervals)
-            return [each for each in later if self._digest(each, version) != self.live[each].digest]
+            return [each for each in later if self._digest(each, version) != self.live[each].origin]
         return [each for each in intervals if self._content(each, version) != self._content(each, self.version)]
 
     def _where(self, mask: np.ndarray[Any, Any], intervals: Sequence[Interval]) -> list[Interval]:
@@ -102,7 +102,7 @@ class History:
 
     def _digest(self, interval: Interval, version: int) -> str | None:
         commit = self._commit_until(interval, version)
-        return commit.digest if commit else None
+        return commit.origin if commit else None  # rows that were erased since are no reason to make others anew
 
     def _content(self, interval: Interval, version: int) -> list[tuple[Interval, str | None]]:
         parts = self._at(version).overlapping(interval)

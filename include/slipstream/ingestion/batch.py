@@ -53,11 +53,16 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class LoadedBatch(_Step):
-    """A batch that was read and cast; it waits under ``staging`` for its contract."""
+    """A batch that was read and cast; it waits under ``staging`` for its contract.
+
+    Attributes:
+        suppressed: Rows of subjects that were erased. They are left out, and out of ``rows_in``.
+    """
 
     staging: str
     files: tuple[str, ...] = ()
     ignored_columns: tuple[str, ...] = ()
+    suppressed: int = 0
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ class Contract:
             if not result.success:
                 wanted = gx.describe(clause.type, clause.expectation.kwargs)
                 why = f" ({clause.expectation.reason})" if clause.expectation.reason else ""
-                broken.append(f"{wanted}; observed {result.observed}.{why}")
+                broken.append(f"{wanted}; observed {self._told(clause, result.observed)}.{why}")
         if broken:
             listed = "\n".join(f"  {line}" for line in broken)
             message = (
@@ -139,6 +139,12 @@ class Contract:
             )
             raise BatchRejectedError(message)
         return seen
+
+    def _told(self, clause: Clause, observed: Any) -> Any:
+        """Return what was observed, for an error that many may read; what was observed of people is not told."""
+        columns = self._source.columns
+        personal = any(columns[name].personal for name in clause.columns if name in columns)
+        return "something that is not told, since the column is personal" if personal else observed
 
     def wants(self, clauses: Sequence[Clause]) -> list[str]:
         """Return the columns that the clauses must be given, in the table's order."""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import pyarrow as pa
+
 from slipstream.definitions import Source
 from slipstream.errors import BatchRejectedError
 from slipstream.ingestion.batch import LoadedBatch
 from slipstream.ingestion.connectors import Chunk, open_batch
+from slipstream.ingestion.connectors.chunk import Reject
 from slipstream.ingestion.duplicates import SHOWN, Duplicates
 from slipstream.ingestion.parts import PartWriter, StagedRows
 from slipstream.ingestion.rows import Problem, reject_rows, shape
 from slipstream.ingestion.staging import Staging
 from slipstream.intervals import Interval
 from slipstream.lake import Lake, Run
+from slipstream.lake.naming import Names
 from slipstream.settings import Settings
 
 
@@ -21,7 +26,7 @@ def load_batch(source: Source, interval: Interval, *, lake: Lake, settings: Sett
     """Read the batch of ``interval`` and stage its rows, cast to the declared types, and its quarantine.
 
     Holds about ``settings.chunk_rows`` rows at a time, and 32 bytes for each row of the batch to find duplicate keys.
-    Nothing is written to ``lake``.
+    Nothing is written to ``lake``. Rows of subjects that were erased are left out and only counted.
 
     Raises:
         BatchNotReadyError: The batch has not arrived, or changed while it was read.
@@ -32,7 +37,8 @@ def load_batch(source: Source, interval: Interval, *, lake: Lake, settings: Sett
     staging.remove()
     try:
         batch = open_batch(source, interval, settings)
-        loader = _Loader(source, interval, staging, settings)
+        erased = lake.suppressions.of_source(source.subject_key, source.table)
+        loader = _Loader(source, interval, staging, settings, erased)
         try:
             for chunk in batch.chunks():
                 for part in chunk.slices(settings.chunk_rows):
@@ -55,14 +61,18 @@ def load_batch(source: Source, interval: Interval, *, lake: Lake, settings: Sett
         staging=staging.place,
         files=batch.files,
         ignored_columns=batch.ignored,
+        suppressed=loader.suppressed,
     )
     staging.write_note("loaded", loaded.as_dict())
     return loaded
 
 
 class _Loader:
-    def __init__(self, source: Source, interval: Interval, staging: Staging, settings: Settings) -> None:
+    def __init__(
+        self, source: Source, interval: Interval, staging: Staging, settings: Settings, erased: Sequence[Names]
+    ) -> None:
         self._source, self._interval, self._staging = source, interval, staging
+        self._erased, self.suppressed = erased, 0
         self.parts = PartWriter(staging, limit=settings.chunk_rows)
         self._duplicates = Duplicates(source)
 
@@ -70,9 +80,21 @@ class _Loader:
         shaped = shape(chunk.columns, self._source, self._interval)
         rejects = [*chunk.rejects, *reject_rows(chunk, shaped.problems)]
         good = shaped.good
+        if self._erased:
+            good, rejects = self._without_erased(shaped.rows, good, rejects)
         rows = shaped.rows if len(good) == shaped.rows.num_rows else shaped.rows.take(good)
         self._duplicates.add(rows)
         self.parts.add(chunk, rows, good, rejects)
+
+    def _without_erased(
+        self, rows: pa.Table, good: pa.Array, rejects: Sequence[Reject]
+    ) -> tuple[pa.Array, list[Reject]]:
+        """Leave out what an erasure took: neither accepted nor set aside, so that it is not written anywhere."""
+        named = [mask for each in self._erased if (mask := each.mask(self._source.table, rows)) is not None]
+        kept = good.filter(pa.array(~np.logical_or.reduce(named)).take(good)) if named else good
+        aside = [each for each in rejects if not any(names.in_record(each.raw) for names in self._erased)]
+        self.suppressed += len(good) - len(kept) + len(rejects) - len(aside)
+        return kept, aside
 
     def finish(self) -> int:
         """Set duplicates aside; return how many."""

@@ -51,7 +51,7 @@ class PartWriter:
 
     def add(self, chunk: Chunk, rows: pa.Table, good: pa.Array, rejects: Sequence[Reject]) -> None:
         """Take the good rows of a chunk, whose numbers in it are ``good``, and the rejects."""
-        self.rows_in += chunk.columns.num_rows + len(chunk.rejects)
+        self.rows_in += rows.num_rows + len(rejects)
         self.accepted += rows.num_rows
         self.quarantined += len(rejects)
         self._bad += rejects

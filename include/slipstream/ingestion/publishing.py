@@ -17,6 +17,10 @@ from slipstream.lake import Commit, Lake, Provenance, Run
 from slipstream.settings import Settings
 
 FILES_NAMED = 1_000  # in a commit's provenance
+_ERASED = (
+    "A subject was erased while the batch {source} {interval} was on its way, and the lake left the subject's rows "
+    "out. Run load_batch again, so that the counts are those of the rows."
+)
 
 
 def publish_batch(
@@ -46,6 +50,8 @@ def publish_batch(
     rows = _reader(source.table_schema, _rows(staging, staged))
     commit = lake.table(source.table).write(validated.interval, rows, provenance=provenance)
     _require_still(set_aside, lake)
+    if (commit.rows, set_aside.rows) != (validated.accepted, validated.quarantined + validated.released):
+        raise IncompleteError(_ERASED.format(source=source.name, interval=validated.interval))
     published = PublishedBatch(
         source=source.name,
         interval=validated.interval,
@@ -66,9 +72,11 @@ def publish_batch(
 
 def _provenance(source: Source, validated: ValidatedBatch, run: Run) -> Provenance:
     counts = {name: getattr(validated, name) for name in ("rows_in", "accepted", "quarantined", "released")}
+    left_out = {"suppressed": validated.suppressed} if validated.suppressed else {}
     extra = {
         "stage": "ingestion",
         **counts,
+        **left_out,
         "files": list(validated.files[:FILES_NAMED]),
         "ignored_columns": list(validated.ignored_columns),
     }

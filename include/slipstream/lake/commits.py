@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from slipstream.intervals import Interval, iso
 
 RECORD = "slipstream"  # the key of the record in Delta's commitInfo
+BEFORE_ERASURE = "digest_before_erasure"  # in a commit's extra: what its interval held with the rows of the erased
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,11 @@ class Commit:
             superseded=tuple(Interval.parse(text) for text in record.get("superseded", ())),
         )
 
+    @property
+    def origin(self) -> str:
+        """The digest of the rows as they were made, before subjects were erased from them."""
+        return str((self.provenance.get("extra") or {}).get(BEFORE_ERASURE) or self.digest)
+
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON-able dictionary; times are ISO 8601 in UTC."""
         return {
@@ -153,3 +159,17 @@ class Verification:
             "digest_found": self.digest_found,
             "ok": self.ok,
         }
+
+
+def accounts_for(commit: Commit, provenance: Provenance) -> bool:
+    """Tell whether a commit names the definition and the contents that its rows were made from just now."""
+    recorded = {name: commit.provenance.get(name, "") for name in ("definition", "reads")}
+    found = {"definition": provenance.definition, "reads": provenance.reads}
+    return found in (recorded, {"definition": "", "reads": ""})
+
+
+def as_before(same: Commit, provenance: Provenance) -> Provenance:
+    """Keep what an erasure left of the interval: its rows are still those, less the subject's."""
+    if same.origin == same.digest:
+        return provenance
+    return replace(provenance, extra={**provenance.extra, BEFORE_ERASURE: same.origin})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow.fs as pafs
 
 from slipstream.errors import NotFoundError
+from slipstream.lake.erasures import Suppressions
 from slipstream.lake.storage import Storage
 from slipstream.lake.tables import Table
 from slipstream.settings import Settings
@@ -23,21 +24,29 @@ class Lake:
     Args:
         root: Where the tables lie; it need not exist.
         storage_options: ``AWS_*`` options of an object store; credentials usually come from the environment.
+        erasure_key: Gives the secret that erased subjects are known again by; asked only where there are any.
 
     Raises:
         SettingsError: The root cannot hold a lake.
     """
 
-    def __init__(self, root: str | Path, *, storage_options: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        storage_options: Mapping[str, str] | None = None,
+        erasure_key: Callable[[], str] = str,
+    ) -> None:
         self._storage = Storage(root, storage_options)
         self.root = self._storage.root
+        self.suppressions = Suppressions(self._storage, erasure_key)
 
     def __repr__(self) -> str:
         return f"Lake({self.root!r})"
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Lake:
-        return cls(settings.lake, storage_options=settings.storage_options())
+        return cls(settings.lake, storage_options=settings.storage_options(), erasure_key=settings.read_erasure_key)
 
     @property
     def filesystem(self) -> pafs.FileSystem:
@@ -64,7 +73,7 @@ class Lake:
                 f"in at most {DEPTH} parts between slashes."
             )
             raise NotFoundError(message)
-        return Table(name, self._storage)
+        return Table(name, self._storage, self.suppressions)
 
     def tables(self) -> list[str]:
         """Return the names of the tables that exist, sorted."""

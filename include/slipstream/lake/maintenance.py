@@ -12,7 +12,10 @@ import pyarrow.fs as pafs
 from deltalake import CommitProperties, WriterProperties
 from deltalake.exceptions import CommitFailedError
 
+from slipstream.lake.replacements import FOLDER
 from slipstream.lake.snapshots import Snapshots
+
+KEPT = ("_delta_log/", f"{FOLDER}/")
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def vacuum(snapshots: Snapshots, *, keep_versions: Iterable[int], older_than: ti
     deleted = size = 0
     for info in storage.filesystem.get_file_info(pafs.FileSelector(base, recursive=True)):
         path = info.path.removeprefix(base).lstrip("/")
-        if not info.is_file or path.startswith("_delta_log/") or path in needed or info.mtime >= limit:
+        if not info.is_file or path.startswith(KEPT) or path in needed or info.mtime >= limit:
             continue
         with suppress(FileNotFoundError):
             storage.filesystem.delete_file(info.path)

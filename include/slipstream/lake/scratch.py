@@ -89,6 +89,17 @@ class Scratch:
                     Path(folder).rmdir()
         return len(old)
 
+    def files(self) -> list[str]:
+        """Return the Parquet files that lie there, as names for ``batches`` and ``remove``."""
+        import pyarrow.fs as pafs
+
+        filesystem, base = self._storage.filesystem, self._storage.path()
+        selectors = [
+            pafs.FileSelector(self._storage.path(name), allow_not_found=True, recursive=True) for name in FOLDERS
+        ]
+        paths = [info.path for each in selectors for info in filesystem.get_file_info(each) if info.is_file]
+        return sorted(path.removeprefix(base).lstrip("/") for path in paths if ".parquet" in path)
+
     def exists(self, name: str) -> bool:
         import pyarrow.fs as pafs
 

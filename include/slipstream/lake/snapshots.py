@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -20,6 +21,7 @@ from slipstream.intervals import Interval, utc
 from slipstream.lake.completeness import Completeness
 from slipstream.lake.digest import INTERVAL_COLUMN
 from slipstream.lake.log import Log
+from slipstream.lake.replacements import Replacement, read_replacements, stands_in
 from slipstream.lake.schemas import UTC_TIME
 from slipstream.lake.storage import Storage
 
@@ -27,11 +29,17 @@ if TYPE_CHECKING:
     import pyarrow.dataset as pads  # brings pandas, so it is imported where it is used
 
 
+NONE: Mapping[str, Replacement | None] = MappingProxyType({})
+
+
 class Snapshot:
     """A table as it was at one version. Nothing that others write changes it."""
 
-    def __init__(self, name: str, storage: Storage, delta: DeltaTable, log: Log) -> None:
+    def __init__(
+        self, name: str, storage: Storage, delta: DeltaTable, log: Log, replaced: Mapping[str, Replacement | None]
+    ) -> None:
         self.name = name
+        self._replaced = replaced
         self.delta = delta
         self.version: int = delta.version()
         self._storage = storage
@@ -60,8 +68,12 @@ class Snapshot:
 
     @property
     def paths(self) -> list[str]:
-        """The table's files, relative to its folder."""
-        return _paths(self._actions)
+        """The table's files, relative to its folder; for one that held an erased subject, what stands in for it."""
+        return [path for path, _ in map(self._file, _paths(self._actions)) if path is not None]
+
+    def _file(self, path: str) -> tuple[str | None, int | None]:
+        """Return path and size of what stands in for a file; the path alone where it stands for itself."""
+        return stands_in(path, self._replaced)
 
     @cached_property
     def starts(self) -> list[datetime]:
@@ -90,14 +102,11 @@ class Snapshot:
         if starts:
             kept = [index for index, at in enumerate(starts) if _within(at, start, end)]
             actions, starts = actions.take(pa.array(kept, pa.int64())), [starts[index] for index in kept]
+        sizes, holds = actions.column("size_bytes").to_pylist(), self._guarantees(actions, starts)
         fragments = [
-            layout.make_fragment(path, folder, partition_expression=holds, file_size=size)
-            for path, size, holds in zip(
-                _paths(actions),
-                actions.column("size_bytes").to_pylist(),
-                self._guarantees(actions, starts),
-                strict=True,
-            )
+            layout.make_fragment(path, folder, partition_expression=holding, file_size=other or size)
+            for (path, other), size, holding in zip(map(self._file, _paths(actions)), sizes, holds, strict=True)
+            if path is not None
         ]
         return pads.FileSystemDataset(fragments, self.schema, layout, folder)
 
@@ -186,7 +195,7 @@ class Snapshots:
             raise NotFoundError(message)
         with _store_errors(self.name):
             delta = DeltaTable(self._uri, version=version, storage_options=self.storage.delta_options)
-        return self._snapshot(delta)
+            return self._snapshot(delta, read_replacements(self.storage, self.name))
 
     @property
     def _uri(self) -> str:
@@ -195,11 +204,11 @@ class Snapshots:
     def _empty_log(self) -> Log:
         return Log(self.storage, self.storage.path(self.name))
 
-    def _snapshot(self, delta: DeltaTable) -> Snapshot:
+    def _snapshot(self, delta: DeltaTable, replaced: Mapping[str, Replacement | None] = NONE) -> Snapshot:
         identity = str(delta.metadata().id)
         if self._identity != identity:  # a table made anew under the same name has another history
             self._identity, self.log = identity, self._empty_log()
-        return Snapshot(self.name, self.storage, delta, self.log)
+        return Snapshot(self.name, self.storage, delta, self.log, replaced)
 
 
 @contextmanager

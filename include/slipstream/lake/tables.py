@@ -16,8 +16,10 @@ from slipstream.lake import maintenance
 from slipstream.lake.commits import Commit, Provenance, Verification
 from slipstream.lake.completeness import Completeness
 from slipstream.lake.digest import digest_rows
+from slipstream.lake.erasures import Suppressions
 from slipstream.lake.log import version_of
 from slipstream.lake.maintenance import Compaction, Vacuum
+from slipstream.lake.removal import Removal
 from slipstream.lake.snapshots import Snapshot, Snapshots
 from slipstream.lake.storage import Storage
 from slipstream.lake.writing import Writer
@@ -35,9 +37,10 @@ class Table:
     All times are aware and UTC. Where ``version`` is None, the newest version is meant.
     """
 
-    def __init__(self, name: str, storage: Storage) -> None:
+    def __init__(self, name: str, storage: Storage, suppressions: Suppressions) -> None:
         self.name = name
         self._snapshots = Snapshots(name, storage)
+        self._suppressions = suppressions
 
     def __repr__(self) -> str:
         return f"Table({self.name!r})"
@@ -85,7 +88,7 @@ class Table:
                 message = "Wanted a table to sort, found a reader; sort its rows before, or leave out sort_by."
                 raise SchemaError(message)
             rows = rows.sort_by([(name, "ascending") for name in sort_by])
-        return Writer(self._snapshots).write(interval, rows, provenance)
+        return self._writer().write(interval, rows, provenance)
 
     def append(self, rows: pa.Table, *, expected_version: int | None, provenance: Provenance) -> Commit:
         """Add rows to a table without intervals, if it still is at ``expected_version`` (None: if it does not exist).
@@ -94,7 +97,7 @@ class Table:
             WriteConflictError: Somebody else wrote meanwhile; nothing was added. Read again, then decide again.
             SchemaError: The table is written by interval, or the rows do not fit it.
         """
-        return Writer(self._snapshots).append(rows, expected_version=expected_version, provenance=provenance)
+        return self._writer().append(rows, expected_version=expected_version, provenance=provenance)
 
     def read(
         self,
@@ -226,6 +229,13 @@ class Table:
         The newest version is always kept. Use an ``older_than`` longer than any write takes.
         """
         return maintenance.vacuum(self._snapshots, keep_versions=keep_versions, older_than=older_than)
+
+    def removal(self) -> Removal:
+        """Return what takes a subject's rows out of the table and all its versions."""
+        return Removal(self._snapshots, self._suppressions)
+
+    def _writer(self) -> Writer:
+        return Writer(self._snapshots, self._suppressions)
 
     def _maybe(self, version: int | None) -> Snapshot | None:
         return self._snapshots.newest() if version is None else self._snapshots.at(version)

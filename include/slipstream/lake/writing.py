@@ -22,14 +22,16 @@ from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from slipstream.errors import SchemaError, ServiceError, WriteConflictError
 from slipstream.intervals import Interval
-from slipstream.lake.commits import RECORD, Commit, Provenance
+from slipstream.lake.commits import RECORD, Commit, Provenance, accounts_for, as_before
 from slipstream.lake.completeness import application
 from slipstream.lake.digest import INTERVAL_COLUMN, Digest, RowDigest
+from slipstream.lake.erasures import Suppressions
 from slipstream.lake.files import Staging, partition_value
 from slipstream.lake.schemas import UTC_TIME, merge_schemas, normal_schema, normalise, stored_schema
 from slipstream.lake.snapshots import Snapshot, Snapshots
 
 ATTEMPTS = 200
+ERASURE = "erasure"  # in the record of a commit that nobody who wrote before it may follow
 LONGEST_PAUSE = 0.2  # seconds between two attempts
 CONFIGURATION = {
     # A registered model may name any version, so nothing expires by itself; maintenance decides (see maintenance.py).
@@ -54,8 +56,9 @@ class Staged:
 class Writer:
     """Writes to one table."""
 
-    def __init__(self, snapshots: Snapshots) -> None:
+    def __init__(self, snapshots: Snapshots, suppressions: Suppressions) -> None:
         self._snapshots = snapshots
+        self._suppressions = suppressions
         self._name = snapshots.name
         self._storage = snapshots.storage
 
@@ -65,16 +68,24 @@ class Writer:
         if base is not None and not base.by_interval:
             message = f"Table {self._name!r} has no intervals: rows are appended to it. Use Table.append."
             raise SchemaError(message)
+        # Asked after the table: an erasure writes its record first and then a commit that this one cannot get past.
+        known = self._suppressions.version() if base is None else None
+        rows = self._suppressions.without(self._name, rows)
         with self._stage(rows, base, provenance=provenance, interval=interval) as (staging, staged):
             same = self._unchanged(base, interval, staged)
             if same is not None:
                 staging.discard()
-                if base is None or _accounts_for(same, provenance):
+                if base is None or accounts_for(same, provenance):
                     return same
                 # The same rows of another definition, or from other inputs: whoever asks later has to know that.
                 held = pa.schema([field for field in base.row_schema if field.name in same.columns])
-                staged = Staged([], staged.digest, held, provenance, confirms=True)
-            return self._commit_interval(interval, staged, base, staging)
+                staged = Staged([], staged.digest, held, as_before(same, provenance), confirms=True)
+            commit = self._commit_interval(interval, staged, base, staging)
+        if known is not None and known != self._suppressions.version():
+            from slipstream.lake.removal import without_late
+
+            return without_late(self._snapshots, self._suppressions, interval, commit)
+        return commit
 
     def append(self, rows: pa.Table, *, expected_version: int | None, provenance: Provenance) -> Commit:
         """Add ``rows`` if the table still is at ``expected_version``; see ``Table.append``."""
@@ -159,6 +170,8 @@ class Writer:
         snapshot = base
         for attempt in range(ATTEMPTS):
             snapshot = self._snapshots.after(snapshot) if attempt else base
+            if attempt:
+                self._require_no_erasure(base, snapshot, staging)
             now = snapshot.completeness.overlapping(interval) if snapshot else {}
             if now != replaced:
                 staging.discard()
@@ -180,6 +193,18 @@ class Writer:
             "Nothing of this write was kept; try again."
         )
         raise WriteConflictError(message)
+
+    def _require_no_erasure(self, base: Snapshot | None, snapshot: Snapshot | None, staging: Staging) -> None:
+        """Raise WriteConflictError where a subject was erased since the write began: the rows may hold them still."""
+        since, now = (each.version if each else -1 for each in (base, snapshot))
+        for _, entry in self._snapshots.log.entries(range(since + 1, now + 1)):
+            if ERASURE in (entry.info.get(RECORD) or {}):
+                staging.discard()
+                message = (
+                    f"A subject was erased from table {self._name!r} while it was being written. Nothing of this write "
+                    "was kept; try again."
+                )
+                raise WriteConflictError(message)
 
     def _attempt(
         self,
@@ -266,13 +291,6 @@ class Writer:
             f"Wanted to append to {wanted} of {self._name!r}, found {is_now}: somebody else wrote meanwhile. "
             "Read it again and decide again."
         )
-
-
-def _accounts_for(commit: Commit, provenance: Provenance) -> bool:
-    """Tell whether a commit names the definition and the contents that its rows were made from just now."""
-    recorded = {name: commit.provenance.get(name, "") for name in ("definition", "reads")}
-    found = {"definition": provenance.definition, "reads": provenance.reads}
-    return found in (recorded, {"definition": "", "reads": ""})
 
 
 def _is_local_time(field: pa.Field) -> bool:

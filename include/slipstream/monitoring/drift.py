@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from slipstream.definitions.personal import personal_features
 from slipstream.intervals import iso
 from slipstream.monitoring.columns import SCORE, columns_frame, compare_frames, judge_columns
 from slipstream.monitoring.inputs import drift_window, earlier_windows
@@ -138,7 +139,8 @@ def _compare(
         found.append(Measurement("drift", "weights", "none", None, None, False, 0, len(then), note))
     for name, earlier in earlier_windows(model, window, since).items():
         found += _compare_earlier(name, model, interval, earlier, now, base, since, source)
-    page = drift_page(now, then, judged, found)
+    hidden = personal_features(judged, source["definitions"])
+    page = drift_page(now, then, {name: kind for name, kind in judged.items() if name not in hidden}, found)
     path = keep_report(model, interval, "drift", page, settings=source["settings"]) if page is not None else None
     versions = {**read, **about.versions}
     return replace(about, rows=rows.num_rows, report=path, metrics=tuple(found), versions=versions)

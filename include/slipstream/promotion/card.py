@@ -5,7 +5,7 @@ Nine headings, as there; a heading about which nobody has said anything says so,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slipstream.definitions import Definitions, Model
+    from slipstream.lake.erasures import Erased
     from slipstream.promotion.gate import Evidence
     from slipstream.promotion.history import LedgerRow
     from slipstream.promotion.registry import VersionDetails
     from slipstream.promotion.verdict import Verdict
 
 _DAY, _ALPHA, _RESAMPLES = timedelta(days=1), 0.05, 2_000
-_DECISION = "decision"
+_DECISION, _ERASURES = "decision", "erasures"
 _GROUPS = ("slices", "fairness")  # checks that look at groups of rows
 _UNSAID = "Nobody has said anything about this in the model's definition. Ask its owner before you rely on it."
 
@@ -41,6 +42,7 @@ def card(
     evidence: Evidence | None,
     *,
     definitions: Definitions | None = None,
+    erased: Sequence[Erased] = (),
 ) -> tuple[str, list[Section]]:
     """Return title and sections of the card of the verdict's challenger; descriptions of features want definitions."""
     groups = [each for each in verdict.checks if each.name in _GROUPS]
@@ -51,6 +53,7 @@ def card(
         _metrics(model, evidence, verdict),
         _evaluation_data(verdict),
         _training_data(model, details),
+        *([erasures(erased)] if erased else []),
         _features(model, definitions),
         *_analyses(verdict, model, evidence),
         *importance_section(evidence, details.version),
@@ -138,6 +141,16 @@ def _training_data(model: Model, details: VersionDetails) -> Section:
     }
     lake = [f"The tables and their versions are those of the lake of {details.origin.place}."] if details.origin else []
     return Section("Training data", text=lake, rows=facts(about))
+
+
+def erasures(found: Sequence[Erased]) -> Section:
+    """Return what was erased of a version's training data since it was trained; the oldest first."""
+    why = (
+        "The version was trained on rows of people who have been erased since: it cannot be made again bit for bit. "
+        "What it learned of them is not taken out of it; train a new version for that."
+    )
+    rows = [{"erasure": each.erasure, "at": each.at, "rows": sum(each.rows.values())} for each in found]
+    return Section("Erasures", text=[why], rows=rows, mark=_ERASURES)
 
 
 def _features(model: Model, definitions: Definitions | None) -> Section:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipstream.errors import NotFoundError
 from slipstream.intervals import Interval, iso, utc
+from slipstream.lake.erasures import Erased, erased_from
 from slipstream.promotion.origin import FOLDER
 from slipstream.promotion.registry import PREFIX, Registry, VersionDetails
 
@@ -76,12 +77,14 @@ class Lineage:
     Attributes:
         run: Who trained it: ``dag_id``, ``run_id``, …; empty where the run was deleted from MLflow.
         libraries: With which libraries it was fitted; empty likewise.
+        erased: What was erased of the rows that it was trained on, since.
     """
 
     details: VersionDetails
     run: Mapping[str, str]
     libraries: Mapping[str, str]
     tables: tuple[TableLineage, ...]
+    erased: tuple[Erased, ...] = ()
 
     @property
     def origin(self) -> str | None:
@@ -100,6 +103,7 @@ class Lineage:
             "code_version": self.details.code_version,
             "lock_digest": self.details.lock_digest,
             "libraries": dict(self.libraries),
+            "erased": [each.as_dict() for each in self.erased],
         }
 
 
@@ -122,7 +126,8 @@ def trace(model: str, version: str, *, lake: Lake, settings: Settings) -> Lineag
         tables = [TableLineage.from_dict(each) for each in json.loads(text or "[]")]
     else:
         tables = (_table(lake, name, (read, read), details.as_of) for name, read in sorted(details.versions.items()))
-    return Lineage(details, _below(tags, _RUN), _below(tags, _LIBRARY), tuple(tables))
+    erased = tuple(erased_from(model, details.version, lake=lake))
+    return Lineage(details, _below(tags, _RUN), _below(tags, _LIBRARY), tuple(tables), erased)
 
 
 def _below(tags: Mapping[str, str], prefix: str) -> dict[str, str]:

@@ -67,18 +67,22 @@ def to_markdown(title: str, sections: Iterable[Section]) -> str:
     return "\n\n".join([f"# {escape_markdown(title)}", *(_markdown_section(each) for each in sections)]) + "\n"
 
 
-def replace_section(page: str, section: Section) -> str:
-    """Return a page, HTML or Markdown, with another content of its section ``mark``; as it is where it has none.
+def replace_section(page: str, section: Section, *, add: bool = False) -> str:
+    """Return a page, HTML or Markdown, with another content of its section ``mark``.
 
-    No value on a page can make such a comment, for ``<`` is escaped in both forms.
+    Where it has none it stays as it is, or with ``add`` gets one at its end. No value on a page can make such a
+    comment, for ``<`` is escaped in both forms.
     """
     begin, end = _comments(section.mark)
     before, found, rest = page.partition(begin)
     _, closed, after = rest.partition(end)
-    if not (found and closed):
+    told = _html_section(section) if page.startswith("<!doctype html>") else _markdown_section(section)
+    if found and closed:
+        return f"{before}{told}{after}"
+    if not add:
         return page
-    told = _html_section(section) if before.startswith("<!doctype html>") else _markdown_section(section)
-    return f"{before}{told}{after}"
+    body, close, rest = page.rpartition("</body>")
+    return f"{body}{told}\n{close}{rest}" if close else f"{page.rstrip()}\n\n{told}\n"
 
 
 def spell(value: Any) -> str:

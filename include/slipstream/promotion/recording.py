@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from slipstream.promotion.registry import VERDICT, Registry
 
 if TYPE_CHECKING:
     from slipstream.definitions import Definitions, Model
+    from slipstream.lake.erasures import Erased
     from slipstream.promotion.gate import Evidence
     from slipstream.promotion.history import LedgerRow
     from slipstream.promotion.verdict import Verdict
@@ -36,6 +38,8 @@ def record_verdict(
 
     Nothing for a version that is champion already.
     """
+    from slipstream.lake import Lake
+    from slipstream.lake.erasures import erased_from
     from slipstream.promotion.card import card
     from slipstream.promotion.report import verdict_page
 
@@ -48,7 +52,8 @@ def record_verdict(
     for name, value in told.items():
         registry.set_version_tag(verdict.model, verdict.challenger, f"{VERDICT}{name}", value)
     details = registry.details(verdict.model, verdict.challenger)
-    title, sections = card(verdict, model, details, evidence, definitions=definitions)
+    erased = erased_from(verdict.model, verdict.challenger, lake=Lake.from_settings(settings))
+    title, sections = card(verdict, model, details, evidence, definitions=definitions, erased=erased)
     pages = {REPORT: verdict_page(verdict, model, evidence)}
     pages |= {CARD_TEXT: to_markdown(title, sections), CARD_PAGE: to_html(title, sections)}
     registry.log_document(run_id, pages)
@@ -73,6 +78,24 @@ def record_decision(row: LedgerRow, *, settings: Settings) -> None:
         registry.log_document(run_id, {path: text for path, text in changed.items() if text != held[path]})
         if held:
             _describe(row.verdict, row, registry=registry, settings=settings)
+    except NotFoundError:
+        return
+
+
+def record_erasures(model: str, version: str, found: Sequence[Erased], *, settings: Settings) -> None:
+    """Write onto the card of a version what was erased of its training data; nothing where it has no card."""
+    from slipstream.promotion.card import erasures
+
+    if not found:
+        return
+    registry = Registry.from_settings(settings)
+    try:
+        run_id = registry.details(model, version).run_id
+        texts = {path: registry.document(run_id, path) for path in (CARD_PAGE, CARD_TEXT)}
+        held = {path: text for path, text in texts.items() if text is not None}
+        registry.log_document(
+            run_id, {path: replace_section(text, erasures(found), add=True) for path, text in held.items()}
+        )
     except NotFoundError:
         return
 

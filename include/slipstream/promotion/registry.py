@@ -117,6 +117,11 @@ class Registry:
         return sorted((str(each.version) for each in self._search(f"name = '{model}'")), key=int)
 
     @speaks_mlflow
+    def models(self) -> list[str]:
+        """Return the names of all registered models that have a version."""
+        return sorted({str(each.name) for each in self._search(None)})
+
+    @speaks_mlflow
     def trained_on(self, table: str) -> dict[str, set[int]]:
         """Return, by model, the versions of a lake's table that registered versions were trained on.
 

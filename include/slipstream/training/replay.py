@@ -8,12 +8,13 @@ since, change nothing; another lock or another type of machine may, and is then 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from slipstream.errors import SlipstreamError
 from slipstream.intervals import iso
+from slipstream.lake.erasures import Erased, erased_from
 from slipstream.promotion.registry import DEFINITION, PREFIX, Registry, VersionDetails
 from slipstream.provenance import code_version, committed, library_versions, lock_digest
 from slipstream.training.dataset import check_rows, count_from, in_order, split, together, validation_start
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-Outcome = Literal["same", "different", "impossible", "not_compared"]
+Outcome = Literal["same", "different", "erased", "impossible", "not_compared"]
 _GOOD: tuple[Outcome, ...] = ("same", "not_compared")
 
 
@@ -51,7 +52,8 @@ class Replay:
 
     Attributes:
         findings: Of the definition, the training set, the validation scores and the model's scores, in this order;
-            nothing follows an impossible one.
+            nothing follows an impossible one. What differs since rows were erased that the version was trained on is
+            ``erased``, and says which erasure that was.
         surroundings: What else is not as it was then: code, lock, libraries. It explains; it fails nothing.
     """
 
@@ -79,6 +81,7 @@ class _Then:
     model: Model
     registry: Registry
     source: Mapping[str, Any]
+    erased: Sequence[Erased]
 
 
 def replay_version(
@@ -126,11 +129,13 @@ def replay_version(
         findings.append(Finding("code", "impossible", sentence))
     elif definition is not None:
         source = {"definitions": definitions, "lake": lake, "settings": settings}
-        then = _Then(details, definition.model_copy(update={"seed": details.seed}), registry, source)
+        erased = erased_from(model, details.version, lake=lake)
+        then = _Then(details, definition.model_copy(update={"seed": details.seed}), registry, source, erased)
         try:
-            findings += _compare(then)
+            compared = _compare(then)
         except (SlipstreamError, OSError) as error:
-            findings.append(Finding("rebuilding", "impossible", f"{type(error).__name__}: {error}"))
+            compared = [Finding("rebuilding", "impossible", f"{type(error).__name__}: {error}")]
+        findings += [_explained(each, erased) for each in compared]
     return Replay(model, details.version, tuple(findings), _surroundings(details, registry, settings))
 
 
@@ -138,6 +143,15 @@ def _known_code(recorded: Model, definitions: Definitions, settings: Settings) -
     """Tell whether a person of the project has written the code that the registry brings."""
     text = recorded.text(FILE)
     return any(model.text(FILE) == text for model in definitions.models.values()) or committed(settings.project, text)
+
+
+def _explained(found: Finding, erased: Sequence[Erased]) -> Finding:
+    """Say of what is no longer as it was that rows were erased, where some were."""
+    if not erased or found.outcome not in ("different", "impossible"):
+        return found
+    told = ". ".join(map(str, erased))
+    outcome: Outcome = "erased" if found.outcome == "different" else "impossible"
+    return Finding(found.name, outcome, f"{told}. {found.sentence}")
 
 
 def _definition(details: VersionDetails, registry: Registry, definitions: Definitions) -> tuple[Model | None, Finding]:

@@ -60,7 +60,7 @@ def test_nothing_starts_without_env_file() -> None:
 def test_every_secret_is_wanted_and_none_has_a_default(variables: dict[str, str]) -> None:
     example = compose.read_env(EXAMPLE)
     secrets = sorted(name for name, value in example.items() if not value)
-    assert len(secrets) == 12
+    assert len(secrets) == 13
     text = COMPOSE.read_text(encoding="utf-8")
     for name in secrets:
         assert f"${{{name}:?" in text

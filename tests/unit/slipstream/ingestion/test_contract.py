@@ -140,3 +140,13 @@ def test_gx_starts_no_thread_and_prints_nothing(world, capfd):
     world.ingest(source)
     assert set(threading.enumerate()) == before
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_was_observed_of_people_is_not_told(world):
+    columns = {**COLUMNS, "city": {"type": "string", "personal": True}}
+    in_set = expect("column_distinct_values_to_be_in_set", "halt", column="city", value_set=["Oslo"])
+    source = world.source(columns=columns, expectations=[in_set])
+    world.land(rows(5))
+    with pytest.raises(BatchRejectedError, match="not told, since the column is personal") as error:
+        world.ingest(source)
+    assert "Rome" not in str(error.value)
