@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import tarfile
@@ -53,7 +52,7 @@ def signed(
 
 
 def signature(head: bytes, key: Ed25519PrivateKey) -> bytes:
-    proof = base64.b64encode(key.sign(b"slipstream archive 1\n" + head)).decode()
+    proof = key.sign(b"slipstream archive 1\n" + head).hex()
     return written({"key": fingerprint(key.public_key()), "signature": proof})
 
 

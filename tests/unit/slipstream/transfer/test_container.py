@@ -102,6 +102,16 @@ def test_no_byte_of_it_can_be_flipped(small: Path, read: Read, tmp_path: Path) -
             read(tmp_path / "flipped")
 
 
+def test_a_signature_is_written_in_one_way_only(small: Path, read: Read, tmp_path: Path) -> None:
+    """Some encodings have bits that nobody reads: flipped, they would make another archive of the same content."""
+    parts = parts_of(small)
+    bits = len(parts["manifest.sig"]) * 8
+    for place in {*range(0, bits, 23), *range(bits - 64, bits)}:
+        changed = bytearray(parts["manifest.sig"])
+        changed[place // 8] ^= 1 << place % 8
+        refused(read, pack(tmp_path / "flipped", _with(parts, {"manifest.sig": bytes(changed)})), "")
+
+
 def test_it_can_neither_be_cut_nor_extended(small: Path, read: Read, tmp_path: Path) -> None:
     whole, path = small.read_bytes(), tmp_path / "other"
     for length in (0, 1, 511, 512, 700, len(whole) // 2, len(whole) - 1024, len(whole) - 512, len(whole) - 1):
