@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -320,3 +323,46 @@ def environment(world: World) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": world.settings.mlflow_tracking_uri,
     }
     return {f"SLIPSTREAM_{name}": str(value) for name, value in values.items()}
+
+
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from slipstream.definitions import load_definitions
+from slipstream.erasure import erase, prepare, running
+from slipstream.lake import Lake, Run
+from slipstream.settings import Settings
+
+root, store, value, *steps = sys.argv[1:]
+if store:
+    import mlflow
+
+def die_after(step):
+    def reached(name):
+        if name == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+    settings = Settings(project=root, home=Path(root) / "home", mlflow_tracking_uri=store)
+    source = {"lake": Lake.from_settings(settings), "settings": settings}
+    source["definitions"] = load_definitions(Path(root) / "include")
+    running.reached = reached
+    erase(prepare("customer", value, **source), reason="ticket 7", run=Run.local(), **source)
+
+signals = []
+for step in steps:  # nothing has been opened yet in this process, so that a child is as good as a new one
+    child = os.fork()
+    if not child:
+        try:
+            die_after(step)
+        finally:
+            os._exit(1)
+    signals.append(os.WTERMSIG(os.waitpid(child, 0)[1]))
+print(json.dumps(signals))
+"""
+
+
+def kill_after(world: World, steps: Sequence[str]) -> list[int]:
+    """Erase the customer in a process a step, each killed after it; return the signals that ended them."""
+    words = [sys.executable, "-c", KILLED, str(world.root), world.settings.mlflow_tracking_uri, CANARY, *steps]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    found: list[int] = json.loads(done.stdout.splitlines()[-1])
+    return found

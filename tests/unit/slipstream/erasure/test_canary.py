@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -33,8 +30,8 @@ from .conftest import (
     RUN,
     SUBJECT,
     World,
-    environment,
     interval,
+    kill_after,
     make,
     open_world,
     runner,
@@ -43,14 +40,6 @@ from .conftest import (
 MODEL = "churn_of_orders"
 NOW = FIRST + timedelta(days=12)
 STOPS = ("begun", "samples", f"predictions/{MODEL}")
-KILLED = """
-import os, signal, sys
-from slipstream.cli.main import main
-from slipstream.erasure import running
-stop, sys.argv = sys.argv[1], ["slipstream", "erase", "--subject", sys.argv[2], "--yes", "--reason", "ticket 7"]
-running.reached = lambda step: os.kill(os.getpid(), signal.SIGKILL) if step == stop else None
-main()
-"""
 
 
 def day(number: int) -> Interval:
@@ -90,11 +79,7 @@ def erased(tmp_path_factory: pytest.TempPathFactory, mlflow_store: str) -> Erase
     with pytest.MonkeyPatch.context() as patch:
         run = runner(patch)
         stale = json.loads(run(world, "--json", command="stale").stdout)
-        variables = {**os.environ, **environment(world)}
-        codes = [
-            subprocess.run([sys.executable, "-c", KILLED, stop, SUBJECT], env=variables, capture_output=True).returncode
-            for stop in STOPS
-        ]
+        codes = kill_after(world, STOPS)
         last = run(world, "--subject", SUBJECT, "--yes", "--reason", "ticket 7", "--json")
         assert last.exit_code == 0, last.output
         verified = run(world, "verify", command="lake").exit_code == 0
@@ -127,7 +112,7 @@ def test_the_customer_was_everywhere_before(erased: Erased) -> None:
 
 
 def test_every_process_was_killed_and_the_last_one_went_on_where_they_stopped(erased: Erased) -> None:
-    assert erased.codes == [-signal.SIGKILL] * len(STOPS)
+    assert erased.codes == [signal.SIGKILL] * len(STOPS)
     assert erased.told["state"] == "done"
     assert erased.told["resumes"] == erased.told["erasure"]
 

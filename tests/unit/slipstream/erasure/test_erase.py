@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +22,7 @@ from slipstream.features import materialise
 from slipstream.ingestion import load_batch, publish_batch, validate_batch
 from slipstream.lake import Lake, Provenance
 
-from .conftest import CANARY, INGESTED, MINE, RUN, SUBJECT, World, interval, open_world, orders_of
+from .conftest import CANARY, INGESTED, MINE, RUN, SUBJECT, World, interval, kill_after, open_world, orders_of
 
 Erase = Callable[..., Any]
 
@@ -255,43 +253,10 @@ STEPS = (
     "reports",
     "looked again",
 )
-KILLED = """
-import json, os, signal, sys
-from pathlib import Path
-from slipstream.definitions import load_definitions
-from slipstream.erasure import erase, prepare, running
-from slipstream.lake import Lake, Run
-from slipstream.settings import Settings
-
-root, value, *steps = sys.argv[1:]
-
-def die_after(step):
-    def reached(name):
-        if name == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-    settings = Settings(project=root, home=Path(root) / "home")
-    source = {"lake": Lake.from_settings(settings), "settings": settings}
-    source["definitions"] = load_definitions(Path(root) / "include")
-    running.reached = reached
-    erase(prepare("customer", value, **source), reason="", run=Run.local(), **source)
-
-signals = []
-for step in steps:  # nothing has been opened yet in this process, so that a child is as good as a new one
-    child = os.fork()
-    if not child:
-        try:
-            die_after(step)
-        finally:
-            os._exit(1)
-    signals.append(os.WTERMSIG(os.waitpid(child, 0)[1]))
-print(json.dumps(signals))
-"""
 
 
 def test_killed_after_any_step_the_next_run_goes_on_and_one_record_comes_of_it(world: World) -> None:
-    words = [sys.executable, "-c", KILLED, str(world.root), CANARY, *STEPS]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == [signal.SIGKILL] * len(STEPS), done.stderr
+    assert kill_after(world, STEPS) == [signal.SIGKILL] * len(STEPS)
 
     found = erase_now(world)
     rows = sorted(world.rows("ledger/erasures"), key=lambda row: row["seq"])
