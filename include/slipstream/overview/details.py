@@ -68,7 +68,7 @@ def model_details(
     """Return what the page of ``model`` shows of the last ``days`` that have anything to show.
 
     Args:
-        registry, aliases: None where MLflow does not answer: what it alone knows is left out then.
+        registry: None where MLflow does not answer: what it alone knows is left out then; so with ``aliases``.
     """
     moment = now or datetime.now(UTC)
     found = decisions(lake=lake).get(model.name, ())
