@@ -60,7 +60,7 @@ def print_verdict(told: Mapping[str, Any]) -> None:
     wide = max((len(check["name"]) for check in told["checks"]), default=0)
     for check in told["checks"]:
         line = Text(f"  {check['name']:<{wide}}  ")
-        line.append(f"{check['outcome'].replace('_', ' '):<14}", style=_STYLES.get(check["outcome"], ""))
+        line.append(f"{check['outcome'].replace('_', ' '):<15}", style=_STYLES.get(check["outcome"], ""))
         console.print(line.append(check["sentence"]), highlight=False)
     if not told["checks"]:
         console.print(Text(f"  {told['reason']}"), highlight=False)
