@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import redis
+
 from slipstream.services.ports import HOST
 from slipstream.services.processes import last_lines, wait_until
 
@@ -54,6 +56,11 @@ class Redis:
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait(timeout=60)
+
+    def lose_message(self) -> bool:
+        """Take a task's message off its queue, as a worker does whose connection then breaks; False: none is there."""
+        with redis.Redis(host=HOST, port=self.port, password=self.password) as client:
+            return client.rpop("default") is not None
 
 
 @dataclass

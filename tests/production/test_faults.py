@@ -10,7 +10,7 @@ import time
 
 import boto3
 import pytest
-from native import Native
+from native import Native, wait
 from replay import AS_OF, MODEL, Replay, Work
 
 from slipstream import promotion
@@ -48,9 +48,12 @@ def test_a_killed_worker_costs_a_try_and_no_row(replay: Replay, native: Native) 
     assert ingested(replay, 5) == []
 
 
-def test_redis_may_be_restarted_in_mid_run(replay: Replay, native: Native) -> None:
+def test_redis_may_be_restarted_in_mid_run_and_lose_the_message_it_was_handing_out(
+    replay: Replay, native: Native
+) -> None:
     work = ingest(replay, 6, 9)
     work.await_middle()
+    wait(native.redis.lose_message, 300, "a message that waits in Redis", every=0.05)
     native.redis.stop()
     native.redis.start()
     work.await_end()
