@@ -80,6 +80,8 @@ def trained_on(
                 details = registry.details(model, version)
             except NotFoundError:
                 continue  # not made by training: it read no table of ours
+            if details.origin is not None:
+                continue  # nor did one that was imported: the tables that it names are those of another lake
             rows = _rows_read(details, tables, definitions)
             if rows:
                 found.append(Trained(model, version, rows))

@@ -195,6 +195,11 @@ def test_ingesting_the_landed_batch_again_does_not_bring_the_customer_back(erase
     assert world.bytes_with(*erased.places) == []
 
 
+def of_this_shop(versions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out what other tests registered, whose lakes have tables of the same names."""
+    return [each for each in versions if each["model"] == MODEL]
+
+
 def test_the_record_has_two_rows_and_names_nobody(erased: Erased) -> None:
     rows = sorted(erased.world.rows("ledger/erasures"), key=lambda row: row["seq"])
 
@@ -203,15 +208,15 @@ def test_the_record_has_two_rows_and_names_nobody(erased: Erased) -> None:
     assert all(row["by"] and row["at"] and row["erasure"] == erased.told["erasure"] for row in rows)
     assert CANARY not in str(rows)
     assert json.loads(rows[1]["tables"])["raw/orders"]["rows"] == 15
-    assert [each["version"] for each in json.loads(rows[1]["versions"])] == [erased.version]
+    assert [each["version"] for each in of_this_shop(json.loads(rows[1]["versions"]))] == [erased.version]
 
 
 def test_the_version_that_was_trained_on_the_customer_is_listed_and_stays(erased: Erased) -> None:
     registry = Registry.from_settings(erased.world.settings)
 
-    (found,) = erased.told["versions"]
+    (found,) = of_this_shop(erased.told["versions"])
 
-    assert (found["model"], found["version"]) == (MODEL, erased.version)
+    assert found["version"] == erased.version
     assert found["rows"]["features/order_facts"] > 0
     assert registry.version(MODEL, "champion") == erased.version
 
