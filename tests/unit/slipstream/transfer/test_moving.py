@@ -8,11 +8,13 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from slipstream.erasure.versions import trained_on
 from slipstream.errors import ArchiveError, NotFoundError, VerdictError
 from slipstream.promotion import Registry, champion, ledger, promote_imported, trace
 from slipstream.promotion.keeping import versions_to_keep
@@ -540,6 +542,27 @@ def test_versions_of_the_other_lake_are_not_kept_in_this_one(production: Side, s
 
     assert staging.registry.trained_on("raw/orders")[NAME]
     assert versions_to_keep("raw/orders", lake=production.lake, registry=production.registry) == set()
+
+
+def test_an_erasure_does_not_take_its_tables_for_those_of_this_lake(
+    production: Side, staging: Side, archive: Path, promoted: str
+) -> None:
+    @dataclass(frozen=True)
+    class AllRows:
+        """Rows of the person in every version of a table."""
+
+        table: str
+        files: tuple[str, ...] = ("a file",)
+
+        def rows_at(self, *_: Any) -> int:
+            return 3
+
+    bring(production, archive)
+    held: Any = [AllRows("raw/orders")]
+
+    listed = trained_on(held, staging.registry, definitions=staging.definitions)
+    assert (NAME, promoted) in [(each.model, each.version) for each in listed]
+    assert trained_on(held, production.registry, definitions=production.definitions) == []
 
 
 def test_a_registry_is_told_from_another(production: Side, staging: Side) -> None:
