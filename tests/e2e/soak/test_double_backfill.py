@@ -109,7 +109,8 @@ def chain(stack: Any, kill_a_task: Callable[[], Any]) -> Iterator[Chain]:
         made = Chain(stack, api, definitions, Lake.from_settings(stack.settings))
         days = {"planes": (date(2012, 1, 1),) * 2, "aircraft": (date(2012, 1, 1),) * 2}
         eve = {name: (FIRST - timedelta(days=1), LAST) for name in ("schedules", "flight_schedule")}
-        data = {f"{name}.ingestion": days.get(name) or eve.get(name) or (FIRST, LAST) for name in definitions.sources}
+        begun = [name for name, source in definitions.sources.items() if source.start.date() <= LAST]
+        data = {f"{name}.ingestion": days.get(name) or eve.get(name) or (FIRST, LAST) for name in begun}
         data |= {f"{name}.features": days.get(name) or eve.get(name) or (FIRST, LAST) for name in definitions.views}
         stages = ("training", "promotion", "scoring", "monitoring")
         wanted = [*data, *(f"{MODEL}.{stage}" for stage in stages)]
