@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from slipstream import promotion, services
-from slipstream.definitions import Definitions, load_definitions
+from slipstream.definitions import Definitions, Source, load_definitions
 from slipstream.demo.api import AirflowApi, wait_until
 from slipstream.demo.steps import run_airflow
 from slipstream.example import publish
@@ -46,6 +46,11 @@ class Chain:
     versions: list[dict[str, int | None]] = field(default_factory=list)
     decided: list[int] = field(default_factory=list)
     trainings: list[int] = field(default_factory=list)
+
+    @property
+    def sources(self) -> list[Source]:
+        """Those that have begun by the last day."""
+        return [source for source in self.definitions.sources.values() if source.start.date() <= LAST]
 
     def backfill(self, spans: dict[str, tuple[date, date]], *, again: bool, meanwhile: Sequence[Any] = ()) -> None:
         """Backfill DAGs side by side, and wait for the end of it."""
@@ -109,8 +114,8 @@ def chain(stack: Any, kill_a_task: Callable[[], Any]) -> Iterator[Chain]:
         made = Chain(stack, api, definitions, Lake.from_settings(stack.settings))
         days = {"planes": (date(2012, 1, 1),) * 2, "aircraft": (date(2012, 1, 1),) * 2}
         eve = {name: (FIRST - timedelta(days=1), LAST) for name in ("schedules", "flight_schedule")}
-        begun = [name for name, source in definitions.sources.items() if source.start.date() <= LAST]
-        data = {f"{name}.ingestion": days.get(name) or eve.get(name) or (FIRST, LAST) for name in begun}
+        sources = [each.name for each in made.sources]
+        data = {f"{name}.ingestion": days.get(name) or eve.get(name) or (FIRST, LAST) for name in sources}
         data |= {f"{name}.features": days.get(name) or eve.get(name) or (FIRST, LAST) for name in definitions.views}
         stages = ("training", "promotion", "scoring", "monitoring")
         wanted = [*data, *(f"{MODEL}.{stage}" for stage in stages)]
@@ -159,7 +164,7 @@ def test_nothing_was_trained_or_promoted_because_of_a_backfill(chain: Chain) -> 
 
 
 def test_no_row_is_there_twice(chain: Chain) -> None:
-    keys = {each.table: list(each.key) for each in chain.definitions.sources.values()}
+    keys = {each.table: list(each.key) for each in chain.sources}
     keys |= {each.table: [*each.entity, "event_time", "known_at"] for each in chain.definitions.views.values()}
     keys[f"predictions/{MODEL}"] = [*chain.definitions.model(MODEL).key, "prediction_time"]
     for name, key in keys.items():
