@@ -117,7 +117,7 @@ class Webhook(BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None: ...
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def webhook() -> Iterator[Any]:
     server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Webhook)
     server.asked = []
@@ -140,9 +140,9 @@ def planted(webhook: Any) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory, webhook: Any) -> Iterator[RunningStack]:
-    """Start everything, for all tests of the session; its variables are this process's too while it runs.
+    """Start everything, for all tests of this folder and no longer; its variables are this process's too while it runs.
 
     The definitions are a copy, which a test may change.
     """
@@ -209,7 +209,7 @@ class Killer(threading.Thread):
             time.sleep(0.05)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kill_a_task(stack: RunningStack) -> Callable[[], AbstractContextManager[Callable[[], bool]]]:
     """Kill one task process with SIGKILL while the block runs: ``with kill_a_task() as killed: ...``."""
 
@@ -228,12 +228,12 @@ def kill_a_task(stack: RunningStack) -> Callable[[], AbstractContextManager[Call
     return killing
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def definitions(stack: Any) -> Definitions:
     return load_definitions(stack.settings.definitions)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def replay(stack: Any, definitions: Definitions, kill_a_task: Any) -> Iterator[Demo]:
     """The plan, replayed through the scheduler while one task process is killed."""
     publish(PLAN.first_day, PLAN.last_day, settings=stack.settings)

@@ -92,9 +92,9 @@ def test_it_is_a_tar_that_a_person_can_list(small: Path) -> None:
 
 def test_no_byte_of_it_can_be_flipped(small: Path, read: Read, tmp_path: Path) -> None:
     whole = small.read_bytes()
-    heads = range(0, 512 * 12, 13)
+    heads = range(0, 512 * 12, 41)
     chance = random.Random(1)
-    for place in {*heads, *(chance.randrange(len(whole)) for _ in range(150)), len(whole) - 1}:
+    for place in {*heads, *(chance.randrange(len(whole)) for _ in range(50)), len(whole) - 1}:
         changed = bytearray(whole)
         changed[place] ^= 1 << chance.randrange(8)
         (tmp_path / "flipped").write_bytes(changed)
