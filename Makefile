@@ -43,7 +43,7 @@ help: ## list the targets
 	@echo "make down     stop them; nothing is left running"
 	@echo "make env      write .env for docker-compose.yml, with secrets of its own"
 	@echo "make keys     write a key pair, to sign versions that go to another registry"
-	@echo "make test     run all tests but the long one, and print the coverage"
+	@echo "make test     run all tests but the long ones; COVERAGE=yes prints their coverage, and takes longer"
 	@echo "make test-soak"
 	@echo "              the long one: thirty days backfilled twice through a real scheduler, with tasks and it killed"
 	@echo "make test-browser"
@@ -68,8 +68,9 @@ env:
 keys: install
 	@$(BIN)/python deploy/write_keys.py
 
+# Coverage makes the tests take half as long again: each line is looked at that any package runs. `.ci/run` asks for it.
 test: install
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term --ignore=tests/browser --ignore=tests/production $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(if $(COVERAGE),--cov --cov-report=term) --ignore=tests/browser --ignore=tests/production $(ARGS)
 
 test-soak: install
 	@$(BIN)/python -m pytest -m soak tests/e2e/soak $(ARGS)
