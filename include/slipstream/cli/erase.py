@@ -76,8 +76,8 @@ def _parse(subject: str, here: Project) -> tuple[str, str]:
 
 
 def _agreed(prepared: Prepared) -> bool:
-    if prepared.known and prepared.plan.nothing and not prepared.erasure.resumes:
-        return True  # there is nothing to do
+    if prepared.over:
+        return True
     return typer.confirm("This cannot be undone. Erase?", default=False)
 
 

@@ -78,6 +78,11 @@ class Prepared:
     known: bool
     ring: KeyRing
 
+    @property
+    def over(self) -> bool:
+        """Whether an earlier erasure left nothing to do."""
+        return self.known and self.plan.nothing and not self.erasure.resumes
+
 
 Source = Mapping[str, Any]
 
@@ -99,7 +104,8 @@ def prepare(column: str, value: str, *, definitions: Definitions, lake: Lake, se
     ring = _key_ring(lake, settings)
     found = find_names(column, value, definitions=definitions, lake=lake, ring=ring)
     earlier = _earlier(found.names[0], lake, ring)
-    begun = next((row for row, _ in earlier if row["erasure"] in _open(lake)), None)
+    open_ = _open(lake)
+    begun = next((row for row, _ in earlier if row["erasure"] in open_), None)
     names = _together(found.names, [each for _, told in earlier for each in told])
     plan = make_plan(names, definitions=definitions, lake=lake, settings=settings)
     told = plan.as_dict()
@@ -127,7 +133,7 @@ def erase(
     Raises:
         RetriableError: Others kept writing, or a service did not answer; run it again, and it goes on.
     """
-    if prepared.known and prepared.plan.nothing and not prepared.erasure.resumes:
+    if prepared.over:
         return replace(prepared.erasure, state="nothing")
     id_ = prepared.erasure.resumes or secrets.token_hex(_ID_BYTES)
     _keep_key(prepared.ring, settings)

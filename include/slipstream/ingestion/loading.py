@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pyarrow as pa
 
 from slipstream.definitions import Source
@@ -18,6 +17,7 @@ from slipstream.ingestion.rows import Problem, reject_rows, shape
 from slipstream.ingestion.staging import Staging
 from slipstream.intervals import Interval
 from slipstream.lake import Lake, Run
+from slipstream.lake.erasures import unnamed
 from slipstream.lake.naming import Names
 from slipstream.settings import Settings
 
@@ -90,8 +90,8 @@ class _Loader:
         self, rows: pa.Table, good: pa.Array, rejects: Sequence[Reject]
     ) -> tuple[pa.Array, list[Reject]]:
         """Leave out what an erasure took: neither accepted nor set aside, so that it is not written anywhere."""
-        named = [mask for each in self._erased if (mask := each.mask(self._source.table, rows)) is not None]
-        kept = good.filter(pa.array(~np.logical_or.reduce(named)).take(good)) if named else good
+        left = unnamed(self._source.table, rows, self._erased)
+        kept = good if left is None else good.filter(left.take(good))
         aside = [each for each in rejects if not any(names.in_record(each.raw) for names in self._erased)]
         self.suppressed += len(good) - len(kept) + len(rejects) - len(aside)
         return kept, aside

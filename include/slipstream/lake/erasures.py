@@ -139,11 +139,17 @@ class Suppressions:
 
 def without(table: str, rows: Any, names: Sequence[Names]) -> Any:
     """Return a table or batch less the rows that any of ``names`` names."""
+    kept = unnamed(table, rows, names)
+    return rows if kept is None else rows.filter(kept)
+
+
+def unnamed(table: str, rows: Any, names: Sequence[Names]) -> pa.Array | None:
+    """Return which rows of a table or batch none of ``names`` names; None where that is all of them."""
     import numpy as np
     import pyarrow as pa
 
     found = [mask for each in names if (mask := each.mask(table, rows)) is not None]
-    return rows.filter(pa.array(~np.logical_or.reduce(found))) if found else rows
+    return pa.array(~np.logical_or.reduce(found)) if found else None
 
 
 def no_key(ids: Sequence[str]) -> SettingsError:

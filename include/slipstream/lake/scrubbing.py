@@ -13,11 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from slipstream.lake.replacements import put
+from slipstream.lake.replacements import PARALLEL, put
 from slipstream.lake.snapshots import Snapshots
 from slipstream.lake.storage import Storage
 
-PARALLEL = 16
 Lives = dict[str, tuple[int | None, int | None]]
 
 

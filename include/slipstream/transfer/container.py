@@ -230,7 +230,7 @@ def _digest(path: Path) -> str:
 def _replacing(target: Path) -> Iterator[IO[bytes]]:
     """Open a file beside ``target`` that takes its place when all is written."""
     try:
-        stream = tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False)  # noqa: SIM115
+        stream = tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False)  # noqa: SIM115 - closed below
     except OSError as error:
         message = f"{target} cannot be written: {error.strerror or error}. Name a file in a folder that is there."
         raise ArchiveError(message) from error
