@@ -138,7 +138,7 @@ def load_estimator(path: Path, *, who: str) -> Any:
 def load_folder(folder: Path, *, model: str, version: str) -> LoadedModel:
     """Read a logged model's folder; FatalError for any format but skops and any type that is not on the list."""
     who = f"{model} version {version}"
-    document = _described(folder / "MLmodel", who)
+    document = read_description(folder / "MLmodel", who)
     flavor = document["flavors"].get("sklearn", {})
     found = (flavor.get("serialization_format"), flavor.get("pickled_model"))
     if found != ("skops", MODEL_FILE):
@@ -160,7 +160,7 @@ def load_folder(folder: Path, *, model: str, version: str) -> LoadedModel:
     )
 
 
-def _described(path: Path, who: str) -> dict[str, Any]:
+def read_description(path: Path, who: str) -> dict[str, Any]:
     """Return what a model's MLmodel file says, read as a definition is: plain values, in bounds."""
     try:
         document = read_yaml(path).data

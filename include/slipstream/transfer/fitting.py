@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from slipstream.promotion import LoadedModel, Verdict, VersionDetails
     from slipstream.settings import Settings
 
-_TEXT_BYTES = 16 * 1024**2  # of one JSON or YAML document
+_TEXT_BYTES = 16 * 1024**2  # of one JSON document
 _ROWS = 100  # of the reference sample, that it is tried on
 
 
@@ -130,11 +130,9 @@ def _verdict(manifest: Manifest, folder: Path) -> Verdict:
 
 def _load(manifest: Manifest, folder: Path, settings: Settings) -> LoadedModel:
     """Load the model as scoring would: from skops, of trusted types; and see that MLflow would run nothing of it."""
-    import yaml
+    from slipstream.promotion.loading import MODEL_FILE, TRUSTED_TYPES, load_folder, read_description
 
-    from slipstream.promotion.loading import MODEL_FILE, TRUSTED_TYPES, load_folder
-
-    flavors = yaml.safe_load(_document(folder, f"{MODEL}MLmodel"))["flavors"]
+    flavors = read_description(folder / MODEL / "MLmodel", "It")["flavors"]
     plain, sklearn = flavors["python_function"], flavors["sklearn"]
     usual = (
         set(flavors) == {"python_function", "sklearn"}
