@@ -112,6 +112,11 @@ def _remarks(erasure: Erasure) -> list[str]:
             f"Made from the subject's rows, without a column that names them, and left alone as being about many: "
             f"{', '.join(erasure.aggregates)}."
         )
+    for run_id in erasure.plan["unreadable"]:
+        found.append(
+            f"The reference sample of the run {run_id} is no whole file, so nobody can tell whether it names the "
+            "subject. It is left alone and serves nothing: delete reference/reference.parquet among its artifacts."
+        )
     files = erasure.plan["landed"]
     if files:
         found.append(f"{len(files):,} landed file(s) may hold the subject; they are the source's own, and stay:")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipstream.erasure.pages import pages_with
 from slipstream.erasure.staged import staged_with
-from slipstream.erasure.versions import PREDICTIONS, Sample, Trained, registry_of, samples_with, trained_on
+from slipstream.erasure.versions import PREDICTIONS, Sample, Samples, Trained, registry_of, samples_with, trained_on
 from slipstream.errors import NotFoundError
 from slipstream.lake.naming import Names
 from slipstream.lake.removal import Held
@@ -33,6 +33,7 @@ class Plan:
         staged: Files and batches on their way between two tasks.
         pages: Reports that may show rows of the subject.
         landed: Files that the subject's rows came in by; they are the source system's, and stay.
+        unreadable: Runs whose reference sample is no whole file, so that nobody can tell whose rows are in it.
     """
 
     tables: tuple[Held, ...]
@@ -41,6 +42,7 @@ class Plan:
     staged: tuple[str, ...]
     pages: tuple[str, ...]
     landed: tuple[str, ...]
+    unreadable: tuple[str, ...]
 
     @property
     def nothing(self) -> bool:
@@ -54,6 +56,7 @@ class Plan:
             "staged": len(self.staged),
             "reports": len(self.pages),
             "landed": list(self.landed),
+            "unreadable": list(self.unreadable),
         }
 
 
@@ -61,14 +64,15 @@ def make_plan(names: Sequence[Names], *, definitions: Definitions, lake: Lake, s
     """Look into every table that ``names`` are about, all its versions, staging, reports and MLflow's artifacts."""
     held = tuple(each for name in tables_of(names, lake) if (each := _held(name, names, lake)).files)
     registry = registry_of(lake, settings)
-    samples = tuple(samples_with(names, registry, definitions=definitions)) if registry else ()
+    samples = samples_with(names, registry, definitions=definitions) if registry else Samples()
     return Plan(
         tables=held,
         versions=tuple(trained_on(held, registry, definitions=definitions)) if registry else (),
-        samples=samples,
+        samples=samples.named,
         staged=tuple(staged_with(names, settings=settings)),
-        pages=tuple(_pages(held, samples, registry, definitions=definitions, lake=lake, settings=settings)),
+        pages=tuple(_pages(held, samples.named, registry, definitions=definitions, lake=lake, settings=settings)),
         landed=tuple(_landed(held, lake)),
+        unreadable=samples.unreadable,
     )
 
 

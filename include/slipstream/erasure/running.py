@@ -284,7 +284,7 @@ def _write(
             "identities": json.dumps([each.as_record() for each in prepared.names]) if action == BEGUN else None,
             "tables": json.dumps(plan["tables"], sort_keys=True),
             "versions": json.dumps(plan["versions"]),
-            "more": json.dumps({name: plan[name] for name in NUMBERS}),
+            "more": json.dumps({name: plan[name] for name in (*NUMBERS, "unreadable")}),
         }
 
     written = journal(lake).append(SUBJECT, decide, run=run)
@@ -307,4 +307,5 @@ def _merged(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]
     versions = {(each["model"], each["version"]): each for each in reversed(listed)}
     numbers = {each: max(before.get(each, 0), now[each]) for each in NUMBERS}
     landed = sorted({*before.get("landed", ()), *now["landed"]})
-    return {"tables": tables, "versions": list(reversed(versions.values())), **numbers, "landed": landed}
+    told = {"tables": tables, "versions": list(reversed(versions.values())), **numbers, "landed": landed}
+    return {**told, "unreadable": now["unreadable"]}

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipstream.errors import NotFoundError, SettingsError, SlipstreamError
+from slipstream.errors import FatalError, NotFoundError, SettingsError, SlipstreamError
 from slipstream.lake.erasures import erased_from, without
 from slipstream.lake.naming import Names
 from slipstream.lake.removal import Held
@@ -52,6 +52,14 @@ class Sample:
     model: str
     run_id: str
     rows: int
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The reference samples that name a subject, and the runs whose sample is no whole file: nobody can tell."""
+
+    named: tuple[Sample, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
 
 def registry_of(lake: Lake, settings: Settings) -> Registry | None:
@@ -114,17 +122,21 @@ def _first_read(details: VersionDetails, definitions: Definitions) -> dict[str, 
     return {each.table: each.intervals[0].start for each in needed if each.intervals}
 
 
-def samples_with(names: Sequence[Names], registry: Registry, *, definitions: Definitions) -> list[Sample]:
+def samples_with(names: Sequence[Names], registry: Registry, *, definitions: Definitions) -> Samples:
     """Return the reference samples that hold rows of the subject, those of deleted runs and versions among them."""
     named = {table.removeprefix(PREDICTIONS) for each in names for table in each.tables}
-    found = []
+    found, unreadable = [], []
     for model in sorted({*named & definitions.models.keys(), *registry.models()}):
         mine = names_in(model, names, definitions)
         for run in _runs(registry.client, model) if mine else ():
-            rows = _reference(registry.client, run)
+            try:
+                rows = _reference(registry, run.info.run_id)
+            except FatalError:  # a process was killed while it wrote the file, or somebody put another in its place
+                unreadable.append(run.info.run_id)
+                continue
             if rows is not None and (gone := rows.num_rows - without("", rows, mine).num_rows):
                 found.append(Sample(model, run.info.run_id, gone))
-    return found
+    return Samples(tuple(found), tuple(unreadable))
 
 
 def names_in(model: str, names: Sequence[Names], definitions: Definitions) -> list[Names]:
@@ -138,7 +150,7 @@ def clean_sample(sample: Sample, names: Sequence[Names], registry: Registry) -> 
     """Put the sample back without the subject."""
     import pyarrow.parquet as pq
 
-    rows = _reference(registry.client, registry.client.get_run(sample.run_id))
+    rows = _reference(registry, sample.run_id)
     if rows is None:
         return
     kept = without("", rows, names)
@@ -231,12 +243,10 @@ def _pages(client: MlflowClient, experiment: str, view: int) -> Iterator[MlflowR
             return
 
 
-def _reference(client: MlflowClient, run: MlflowRun) -> pa.Table | None:
-    import pyarrow.parquet as pq
-
-    folder = REFERENCE.rpartition("/")[0]
-    with mlflow_errors(f"The reference of run {run.info.run_id}"):
-        if REFERENCE not in {each.path for each in client.list_artifacts(run.info.run_id, folder)}:
-            return None
-        with tempfile.TemporaryDirectory() as place:
-            return pq.read_table(client.download_artifacts(run.info.run_id, REFERENCE, place))
+def _reference(registry: Registry, run_id: str) -> pa.Table | None:
+    with mlflow_errors(f"The reference of run {run_id}"):
+        there = {each.path for each in registry.client.list_artifacts(run_id, REFERENCE.rpartition("/")[0])}
+    try:
+        return registry.reference_of_run(run_id, f"run {run_id}") if REFERENCE in there else None
+    except NotFoundError:  # somebody deleted it just now
+        return None

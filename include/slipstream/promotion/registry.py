@@ -218,19 +218,24 @@ class Registry:
 
         None of the rows was seen by the estimator that scored it, so scores are honest; they are whole weeks where
         training had as much.
+
+        Raises:
+            FatalError: The file is no whole Parquet file.
+            NotFoundError: There is no such version, or it has no such file.
         """
+        return self.reference_of_run(str(self._version(model, version).run_id), f"{model} version {version}")
+
+    def reference_of_run(self, run_id: str, of: str) -> pa.Table:
+        """Return the reference sample that a training logged to its run; ``of`` says in messages whose it is."""
         import pyarrow.parquet as pq
         from pyarrow import ArrowInvalid
 
-        run_id = self._version(model, version).run_id
-        with tempfile.TemporaryDirectory() as folder, mlflow_errors(f"The reference of {model} version {version}"):
-            path = self.client.download_artifacts(str(run_id), REFERENCE, folder)
+        with tempfile.TemporaryDirectory() as folder, mlflow_errors(f"The reference of {of}"):
+            path = self.client.download_artifacts(run_id, REFERENCE, folder)
             try:
                 return pq.read_table(path)
             except (ArrowInvalid, OSError) as error:
-                message = (
-                    f"The reference of {model} version {version} is no Parquet file: {error} Train a version anew."
-                )
+                message = f"The reference of {of} is no Parquet file: {error} Train a version anew."
                 raise FatalError(message) from error
 
     @speaks_mlflow

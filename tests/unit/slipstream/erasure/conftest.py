@@ -194,7 +194,7 @@ class World:
 def parquet_text(path: Path, content: bytes) -> str:
     import pyarrow.parquet as pq
 
-    return str(pq.read_table(pa.BufferReader(content)).to_pylist()) if content[:4] == b"PAR1" else ""
+    return str(pq.read_table(pa.BufferReader(content)).to_pylist()) if content[:4] == content[-4:] == b"PAR1" else ""
 
 
 def interval(day: int) -> Interval:

@@ -60,6 +60,7 @@ class Erased:
     verified: bool
     stale_before: list[Any]
     pages_before: list[Path]
+    torn: str
 
     @property
     def places(self) -> tuple[Path, ...]:
@@ -72,6 +73,7 @@ def erased(tmp_path_factory: pytest.TempPathFactory, mlflow_store: str) -> Erase
     root = make(tmp_path_factory.mktemp("canary") / "shop", DAYS)
     world = open_world(root, mlflow_store)
     version = use(world)
+    torn = tear(world)
     store = Path(urlsplit(mlflow_store).path.replace("//", "/")).parent
     before = world.bytes_with(Path(world.settings.lake), store)
     pages = sorted(Path(world.settings.reports).rglob("*.html"))
@@ -83,7 +85,7 @@ def erased(tmp_path_factory: pytest.TempPathFactory, mlflow_store: str) -> Erase
         last = run(world, "--subject", SUBJECT, "--yes", "--reason", "ticket 7", "--json")
         assert last.exit_code == 0, last.output
         verified = run(world, "verify", command="lake").exit_code == 0
-    return Erased(world, store, before, version, counts, codes, json.loads(last.stdout), verified, stale, pages)
+    return Erased(world, store, before, version, counts, codes, json.loads(last.stdout), verified, stale, pages, torn)
 
 
 def use(world: World) -> str:
@@ -100,6 +102,20 @@ def use(world: World) -> str:
     return version
 
 
+def tear(world: World) -> str:
+    """Leave halves of files, as killed processes do: of a reference sample, whose run is returned, and a staged one."""
+    client = Registry.from_settings(world.settings).client
+    made = client.get_run(client.search_model_versions(f"name='{MODEL}'")[0].run_id)
+    run_id: str = client.create_run(made.info.experiment_id, tags={"slipstream.role": "parent"}).info.run_id
+    half = Path(world.settings.staging) / "training" / MODEL / "killed.parquet.1f"
+    half.write_bytes(b"PAR1" + CANARY.encode())
+    sample = world.root / "reference.parquet"
+    sample.write_bytes(b"PAR1 half a file")
+    client.log_artifact(run_id, str(sample), "reference")
+    sample.unlink()
+    return run_id
+
+
 def test_the_customer_was_everywhere_before(erased: Erased) -> None:
     found = "\n".join(erased.before)
 
@@ -107,6 +123,7 @@ def test_the_customer_was_everywhere_before(erased: Erased) -> None:
         assert f"lake/{place}/interval_start" in found
         assert f"lake/{place}/_delta_log" in found or place == "quarantine/orders"
     assert f"_staging/training/{MODEL}" in found
+    assert "killed.parquet" in found
     assert f"_staging/promotion/{MODEL}" in found
     assert "reference/reference.parquet" in found
 
@@ -269,6 +286,15 @@ def test_other_peoples_predictions_can_still_be_explained_from_the_versions_of_t
 
     assert len(found.reasons) > 1
     assert not found.stored
+
+
+def test_half_a_reference_sample_is_named_and_left_alone(erased: Erased, erase: Any) -> None:
+    printed = erase(erased.world, "--subject", SUBJECT, "--dry-run").output
+    (done,) = (row for row in erased.world.rows("ledger/erasures") if row["action"] == "done")
+
+    assert erased.torn in erased.told["unreadable"]
+    assert erased.torn in json.loads(done["more"])["unreadable"]
+    assert f"The reference sample of the run {erased.torn} is no whole file" in printed
 
 
 def test_to_erase_the_customer_again_does_nothing(erased: Erased, erase: Any) -> None:
