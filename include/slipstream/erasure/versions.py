@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from slipstream.definitions import Definitions
     from slipstream.lake import Lake
     from slipstream.settings import Settings
+
+log = logging.getLogger(__name__)
 
 EXAMPLES = ("input_example.json", "serving_input_example.json")
 PREDICTIONS = "predictions/"
@@ -190,10 +193,13 @@ def _empty_examples(registry: Registry, logged: LoggedModel) -> int:
             uri = f"{logged.artifact_location}/{name}"
             found = mlflow.artifacts.download_artifacts(uri, dst_path=folder, tracking_uri=registry.tracking_uri)
             path = Path(found)
-            text = path.read_text(encoding="utf-8")
-            emptied = json.dumps(_without_rows(json.loads(text)))
-            if json.loads(emptied) != json.loads(text):
-                path.write_text(emptied, encoding="utf-8")
+            try:
+                held = json.loads(path.read_bytes())
+            except ValueError:  # half a file, say: whatever it held goes
+                held = None
+            emptied = {} if held is None else _without_rows(held)
+            if emptied != held:
+                path.write_text(json.dumps(emptied), encoding="utf-8")
                 client.log_model_artifact(model_id, str(path))
                 changed += 1
     return changed
@@ -206,9 +212,13 @@ def _without_rows(example: Any) -> Any:
 
 
 def note_on_cards(versions: Sequence[Trained], *, lake: Lake, settings: Settings) -> None:
-    """Say on the cards of these versions what was erased."""
+    """Say on the cards of these versions what was erased; a card that is no text keeps nobody from being erased."""
     for each in versions:
-        record_erasures(each.model, each.version, erased_from(each.model, each.version, lake=lake), settings=settings)
+        found = erased_from(each.model, each.version, lake=lake)
+        try:
+            record_erasures(each.model, each.version, found, settings=settings)
+        except FatalError as error:
+            log.warning("The card of %s version %s does not say it: %s", each.model, each.version, error)
 
 
 def runs_of(versions: Sequence[Trained], registry: Registry) -> list[str]:

@@ -26,12 +26,13 @@ from slipstream.lake.commits import BEFORE_ERASURE, RECORD, Commit, Provenance, 
 from slipstream.lake.digest import INTERVAL_COLUMN
 from slipstream.lake.erasures import Suppressions, without
 from slipstream.lake.naming import QUARANTINE, Names
-from slipstream.lake.replacements import Replacement, read_replacements, write_replacements
+from slipstream.lake.replacements import Replacement, originals, read_replacements, write_replacements
 from slipstream.lake.scrubbing import lives_of, scrub_log
 from slipstream.lake.snapshots import Snapshots
 from slipstream.lake.writing import ATTEMPTS, ERASURE, Writer
 
 PASSES = 10
+NEVER = (None, None)
 _ROWS = 65_536
 
 
@@ -41,7 +42,8 @@ class HeldFile:
 
     Attributes:
         start: Of its interval, UTC; None where its folder does not say.
-        since, until: The versions of the table that name it are ``[since, until)``; since is None where none does.
+        since, until: The versions of the table that name it, or the file that it stands in for, are
+            ``[since, until)``; since is None where none does.
         live: Whether the newest version names it.
     """
 
@@ -99,19 +101,20 @@ class Removal(Writer):
             return Held(self._name, 0, (), (), 0)
         live = dict(zip(newest.paths, newest.starts, strict=False))
         found = {path: count for path in self._files() if (count := self._count(path, names))}
-        lives = lives_of(self._storage, self._name, newest.version, found)
+        named_as = originals(found, read_replacements(self._storage, self._name))
+        lives = lives_of(self._storage, self._name, newest.version, set(named_as.values()))
         files = tuple(
-            HeldFile(path, count, _start_of(path, live.get(path)), path in live, *lives.get(path, (None, None)))
+            HeldFile(path, count, _start_of(path, live.get(path)), path in live, *lives.get(named_as[path], NEVER))
             for path, count in sorted(found.items())
         )
         starts = {utc(live[path]) for path in found if path in live}
-        named = {version for each in files for version in _versions(each, newest.version)}
+        naming = {version for each in files for version in _versions(each, newest.version)}
         return Held(
             table=self._name,
             rows=sum(each.rows for each in files if each.live),
             intervals=tuple(each for each in newest.completeness.live if each.start in starts),
             files=files,
-            versions=len(named),
+            versions=len(naming),
         )
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -198,8 +201,7 @@ class Removal(Writer):
     def _replace_files(self, files: Iterable[HeldFile], names: Sequence[Names], erasure: str) -> None:
         """Replace old files for the versions that name them, and delete them."""
         old = list(files)
-        stand_ins = {each.path for each in read_replacements(self._storage, self._name).values() if each}
-        wanted = [each.path for each in old if each.since is not None or each.path in stand_ins]
+        wanted = [each.path for each in old if each.since is not None]
         if wanted:
             made = {path: self._copy(path, names) for path in wanted}
             write_replacements(self._storage, self._name, erasure, made)

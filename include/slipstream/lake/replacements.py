@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -80,6 +80,17 @@ def stands_in(path: str, replaced: Mapping[str, Replacement | None]) -> tuple[st
             return None, None
         path, size = other.path, other.size
     return path, size
+
+
+def originals(paths: Iterable[str], replaced: Mapping[str, Replacement | None]) -> dict[str, str]:
+    """Return by which name the log knows each of ``paths``: that of the file that it stands in for, or its own."""
+    stood_in_for = {each.path: path for path, each in replaced.items() if each is not None}
+    found = {}
+    for path in paths:
+        found[path] = path
+        while found[path] in stood_in_for:
+            found[path] = stood_in_for[found[path]]
+    return found
 
 
 def _read(storage: Storage, path: str) -> dict[str, Replacement | None]:

@@ -103,9 +103,14 @@ def use(world: World) -> str:
 
 
 def tear(world: World) -> str:
-    """Leave halves of files, as killed processes do: of a reference sample, whose run is returned, and a staged one."""
+    """Leave halves of files, as killed processes do: of a reference sample, whose run is returned, and of others."""
     client = Registry.from_settings(world.settings).client
-    made = client.get_run(client.search_model_versions(f"name='{MODEL}'")[0].run_id)
+    (version,) = client.search_model_versions(f"name='{MODEL}'")
+    made = client.get_run(version.run_id)
+    example = world.root / "serving_input_example.json"
+    example.write_text(f'{{"dataframe_split": {{"data": [["{CANARY}', encoding="utf-8")
+    client.log_model_artifact(version.source.removeprefix("models:/"), str(example))
+    example.unlink()
     run_id: str = client.create_run(made.info.experiment_id, tags={"slipstream.role": "parent"}).info.run_id
     half = Path(world.settings.staging) / "training" / MODEL / "killed.parquet.1f"
     half.write_bytes(b"PAR1" + CANARY.encode())
@@ -278,6 +283,15 @@ def test_the_reference_sample_and_the_input_example_have_no_row_of_the_customer(
     assert registry.load(MODEL, erased.version).score(reference).shape == (reference.num_rows,)
 
 
+def test_half_an_input_example_is_emptied(erased: Erased) -> None:
+    client = Registry.from_settings(erased.world.settings).client
+    logged = client.get_logged_model(client.get_model_version(MODEL, erased.version).source.removeprefix("models:/"))
+
+    example = Path(urlsplit(logged.artifact_location).path, "serving_input_example.json")
+
+    assert json.loads(example.read_text(encoding="utf-8")) == {}
+
+
 def test_other_peoples_predictions_can_still_be_explained_from_the_versions_of_then(erased: Erased) -> None:
     world = erased.world
     key = {"order_id": "1200", "customer": "customer 0"}
@@ -304,3 +318,19 @@ def test_to_erase_the_customer_again_does_nothing(erased: Erased, erase: Any) ->
 
     assert json.loads(result.stdout)["state"] == "nothing"
     assert erased.world.lake.table("ledger/erasures").version() == before
+
+
+def test_a_card_that_is_no_text_keeps_nobody_from_being_erased(
+    erased: Erased, erase: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Registry.from_settings(erased.world.settings).client
+    card = erased.world.root / "card.html"
+    card.write_bytes(b"\x80")
+    client.log_artifact(client.get_model_version(MODEL, erased.version).run_id, str(card))
+
+    result = erase(erased.world, "--subject", "customer=customer 3", "--yes", "--json")
+
+    told = json.loads(result.stdout)
+    assert told["state"] == "done"
+    assert [each["version"] for each in of_this_shop(told["versions"])] == [erased.version]
+    assert f"The card of {MODEL} version {erased.version} does not say it" in caplog.text

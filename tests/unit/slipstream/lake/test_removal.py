@@ -103,6 +103,20 @@ def test_a_file_that_stands_in_is_replaced_when_somebody_else_is_erased(table: T
     assert [people(table, version) for version in range(3)] == [["ann"], ["ann"], ["ann"]]
 
 
+def test_a_version_counts_who_is_in_it_also_where_another_file_stands_in(table: Table) -> None:
+    """Whoever is erased second or third is still known to have been in the versions that models were trained on."""
+    second = table.removal().find([names("ann")])
+    remove(table, names(CANARY))
+    assert [table.removal().find([names("bob")]).rows_at(version, None, NEXT.end) for version in range(3)] == [1, 0, 0]
+    remove(table, names("bob"), erasure="e2")
+    third = table.removal().find([names("ann")])
+
+    assert [second.rows_at(version, None, NEXT.end) for version in range(3)] == [1, 1, 1]
+    assert [third.rows_at(version, None, NEXT.end) for version in range(3)] == [1, 1, 1]
+    remove(table, names("ann"), erasure="e3")
+    assert [people(table, version) for version in range(3)] == [[], [], []]
+
+
 def test_a_checkpoint_that_noted_the_subject_is_made_anew(lake: Lake, tmp_path: Path) -> None:
     table = lake.table(NAME)
     for number in range(25):
