@@ -69,8 +69,9 @@ keys: install
 	@$(BIN)/python deploy/write_keys.py
 
 # Coverage makes the tests take half as long again: each line is looked at that any package runs. `.ci/run` asks for it.
+# Two processes share two cores, so that threads of a fit that wait for each other cost more than they bring.
 test: install
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(if $(COVERAGE),--cov --cov-report=term) --ignore=tests/browser --ignore=tests/production $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(if $(COVERAGE),--cov --cov-report=term) --ignore=tests/browser --ignore=tests/production $(ARGS)
 
 test-soak: install
 	@$(BIN)/python -m pytest -m soak tests/e2e/soak $(ARGS)

@@ -23,6 +23,7 @@ from slipstream.promotion.evaluation import Comparison, plan, score_both
 from slipstream.promotion.history import Entry, LedgerRow, append
 from slipstream.promotion.projection import repair
 from slipstream.promotion.promoting import settle
+from slipstream.promotion.registry import Registry
 from slipstream.promotion.verdict import Verdict, evaluate_gate
 from slipstream.settings import Settings
 from slipstream.training.challenger import Registered, register_challenger
@@ -120,6 +121,14 @@ def mlflow_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", (folder / "artifacts").as_uri())
         patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
         yield f"sqlite:///{folder}/mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory, mlflow_store: str) -> Path:
+    """Give the file of a registry in which nothing was ever registered, to be copied."""
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    assert Registry(f"sqlite:///{path}").models() == []
+    return path
 
 
 @dataclass(frozen=True)

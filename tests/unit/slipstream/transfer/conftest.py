@@ -143,14 +143,6 @@ def archive(exported: Exported) -> Path:
     return Path(exported.file)
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory, mlflow_store: str) -> Path:
-    """Give the file of a registry in which nothing was ever registered, to be copied."""
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    assert Registry(f"sqlite:///{path}").versions(NAME) == []
-    return path
-
-
 @pytest.fixture
 def production(moving: Definitions, empty_store: Path, tmp_path: Path, keys: Keys) -> Side:
     """Give a side with an empty registry and an empty lake, which trusts staging's key."""

@@ -109,7 +109,7 @@ def test_a_signature_is_written_in_one_way_only(small: Path, read: Read, tmp_pat
     for place in {*range(0, bits, 23), *range(bits - 64, bits)}:
         changed = bytearray(parts["manifest.sig"])
         changed[place // 8] ^= 1 << place % 8
-        refused(read, pack(tmp_path / "flipped", _with(parts, {"manifest.sig": bytes(changed)})), "")
+        refused(read, pack(tmp_path / "flipped", _with(parts, {"manifest.sig": bytes(changed)})), ".")
 
 
 def test_it_can_neither_be_cut_nor_extended(small: Path, read: Read, tmp_path: Path) -> None:

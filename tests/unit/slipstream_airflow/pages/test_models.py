@@ -324,6 +324,7 @@ def test_who_decided_is_a_name_or_a_link_to_the_run(site: Any, history: Any) -> 
     assert EVIL not in text
 
 
+@pytest.mark.filterwarnings("ignore:Exception in thread slipstream-warming")  # it is the test that ends it
 def test_the_overview_is_read_when_the_server_starts_and_before_anybody_asks(monkeypatch: Any) -> None:
     read = threading.Event()
 
